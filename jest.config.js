@@ -1,0 +1,10 @@
+/** Tests run on compiled JavaScript (`.test-build`), as the product does: what tsc emits is what is tried. */
+export default {
+  roots: ['<rootDir>/.test-build'],
+  testMatch: ['**/*.spec.js', '**/*.e2e-spec.js'],
+  testEnvironment: 'node',
+  transform: {},
+  setupFiles: ['<rootDir>/.test-build/test/kit/jest-setup.js'],
+  testTimeout: 30_000,
+  maxWorkers: 2,
+};

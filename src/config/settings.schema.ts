@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import { parseDuration, parseRate, parseSize } from './units.js';
+
+/** A setting written as a word (`30s`, `1MiB`, `100/min`) and read as what it means. */
+function word<T>(parse: (text: string) => T | undefined, expectation: string) {
+  return z.string().transform((text, context): T => {
+    const value = parse(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: `expected ${expectation}` });
+    return z.NEVER;
+  });
+}
+
+const duration = word(parseDuration, 'a duration such as 200ms, 30s, 5min or 2h');
+const size = word(parseSize, 'a size such as 64KiB or 1MiB');
+const rate = word(parseRate, 'a rate such as 100/min (per s, min, h or d)');
+const whole = (min: number, max: number) =>
+  word((text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    return value >= min && value <= max ? value : undefined;
+  }, `a whole number from ${min} to ${max}`);
+const flag = z.enum(['true', 'false'], { error: 'expected true or false' }).transform((text) => text === 'true');
+const choice = <const T extends readonly [string, ...string[]]>(...values: T) =>
+  z.enum(values, { error: `expected one of ${values.join(', ')}` });
+const list = z.string().transform((text) => text.split(',').map((item) => item.trim()).filter(Boolean));
+const origins = list.refine((items) => items.every(isOrigin), { error: 'expected exact origins such as https://ops.example.com, separated by commas' });
+const addresses = list.refine((items) => items.every(isAddressOrRange), { error: 'expected addresses or CIDR ranges, separated by commas' });
+const text = (expectation: string) => z.string({ error: `expected ${expectation}` }).min(1, { error: `expected ${expectation}` });
+
+function isOrigin(item: string): boolean {
+  return URL.canParse(item) && new URL(item).origin === item;
+}
+
+function isAddressOrRange(item: string): boolean {
+  return z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]).safeParse(item).success;
+}
+
+/** One setting: how it is read, its default as an operator would write it, what it is for. */
+export interface SettingDefinition<Schema extends z.ZodType = z.ZodType> {
+  readonly schema: Schema;
+  /** As written in the environment; null: no value unless one is given. */
+  readonly default: string | null;
+  readonly about: string;
+  /** Never shown, logged or printed; may be read from the file that `NAME_FILE` names. */
+  readonly secret?: true;
+}
+
+function setting<Schema extends z.ZodType>(schema: Schema, fallback: string | null, about: string, secret?: true): SettingDefinition<Schema> {
+  return { schema, default: fallback, about, ...(secret ? { secret } : {}) };
+}
+
+/** Every setting there is. `.env.example` and `docs/configuration.md` are generated from this table. */
+export const SETTINGS = {
+  HOST: setting(text('a host name or address'), '127.0.0.1', 'Address to listen on; loopback unless told otherwise'),
+  PORT: setting(whole(0, 65_535), '8080', 'Port to listen on; 0 takes a free one'),
+  DATA_DIR: setting(text('a folder'), './data', 'Folder of the database; created with mode 0700'),
+  CATALOGUE_DIR: setting(text('a folder'), './commands', 'Folder of the catalogue files (*.yaml)'),
+  ADMIN_KEY: setting(
+    text('a key made by `sallyport keys generate`'),
+    null,
+    'First admin key of an empty store; without it one is made and printed once',
+    true,
+  ),
+  RATE_LIMIT_ENABLED: setting(flag, 'true', 'Whether requests are rate-limited'),
+  RATE_LIMIT_PER_KEY: setting(rate, '100/min', 'Requests each key may make'),
+  RATE_LIMIT_PER_ADDRESS: setting(rate, '300/min', 'Requests each address may make, with or without a key (IPv6 by /64)'),
+  BODY_LIMIT: setting(size, '1MiB', 'Largest request body'),
+  OUTPUT_LIMIT: setting(size, '1MiB', 'Output kept of one run unless its command says otherwise; the rest is counted and dropped'),
+  RUN_TIMEOUT: setting(duration, '30s', 'Time a run may take unless its command says otherwise'),
+  KILL_GRACE: setting(duration, '2s', 'Time between TERM and KILL when a run is ended from outside'),
+  MAX_CONCURRENT_RUNS: setting(whole(1, 10_000), '64', 'Runs under way at one time'),
+  QUEUE_LIMIT: setting(whole(0, 100_000), '1000', 'Runs that may wait for a slot; one more is refused as busy'),
+  CACHE_LIMIT: setting(size, '32MiB', 'Memory for results of commands that declare `cache`'),
+  CORS_ORIGINS: setting(origins, null, 'Exact origins that browsers may call from; none by default'),
+  TRUSTED_PROXIES: setting(addresses, null, 'Addresses or CIDR ranges whose X-Forwarded-For counts; none by default'),
+  LOG_LEVEL: setting(choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info', 'Least severe level that is logged'),
+  LOG_FORMAT: setting(choice('json', 'pretty'), null, 'json, or pretty for people; pretty by default on a terminal, else json'),
+  ENVIRONMENT: setting(choice('development', 'test', 'staging', 'production'), 'development', 'Name of the deployment; a .env file is read only in development'),
+  METRICS_ACCESS: setting(choice('public', 'key'), 'public', 'Whether GET /metrics needs a key (readonly)'),
+  DOCS_ACCESS: setting(choice('public', 'key'), 'public', 'Whether GET /docs and /openapi.json need a key (readonly)'),
+  DRAIN_TIMEOUT: setting(duration, '30s', 'Time that running work gets after SIGTERM before it is ended'),
+  RETENTION_DAYS: setting(whole(1, 36_500), '30', 'Days that finished runs stay in the history'),
+  RETENTION_RUNS: setting(whole(1, 1_000_000_000), '100000', 'Runs kept in the history'),
+  RETENTION_BYTES: setting(size, '5GiB', 'Output kept in the history'),
+} as const satisfies Record<string, SettingDefinition>;
+
+export type SettingName = keyof typeof SETTINGS;
+type Value<Name extends SettingName> = z.output<(typeof SETTINGS)[Name]['schema']>;
+type Optional = { [Name in SettingName]: (typeof SETTINGS)[Name]['default'] extends string ? never : Name }[SettingName];
+
+/** The effective settings: durations in milliseconds, sizes in bytes, lists as arrays. Optional ones may be undefined. */
+export type Settings = {
+  readonly [Name in SettingName]: Name extends Optional ? Value<Name> | undefined : Value<Name>;
+};

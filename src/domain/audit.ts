@@ -1,0 +1,71 @@
+import type { PrincipalId } from './principal.js';
+import type { Write } from './db.js';
+
+/** What happened, as the audit log names it. */
+export const AUDIT_ACTIONS = ['run.intent', 'run.outcome', 'key.created', 'key.revoked', 'gateway.started', 'gateway.stopped'] as const;
+export type AuditAction = (typeof AUDIT_ACTIONS)[number];
+
+/** What is to be recorded. `details` is plain JSON data, already free of secrets. */
+export interface AuditRecord {
+  readonly action: AuditAction;
+  readonly principalId: PrincipalId;
+  /** Id of the thing acted upon: a run, a key. */
+  readonly subject: string;
+  readonly requestId: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** A record in the log: numbered without gaps from 1, chained by hash to the one before. */
+export interface AuditEntry extends AuditRecord {
+  readonly seq: number;
+  readonly at: string;
+  /** Hash of the entry before; 64 zeros for the first. */
+  readonly previousHash: string;
+  /** SHA-256 (hex) over {@link auditBody}. */
+  readonly hash: string;
+}
+
+export const GENESIS_HASH = '0'.repeat(64);
+
+/**
+ * The canonical text of an entry that its hash covers: JSON of everything but the hash itself,
+ * object keys sorted by code unit at every depth (RFC 8785 for the data we store: no floats beyond what JSON.stringify gives).
+ */
+export function auditBody(entry: Omit<AuditEntry, 'hash'>): string {
+  const { seq, at, action, principalId, subject, requestId, details, previousHash } = entry;
+  return canonicalJson({ seq, at, action, principalId, subject, requestId, details, previousHash });
+}
+
+/** JSON with object keys sorted at every depth: equal data, equal text. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+}
+
+/** What a check of the chain found. */
+export type AuditVerdict =
+  | { readonly ok: true; readonly entries: number; readonly head: string }
+  | { readonly ok: false; readonly entries: number; readonly firstBad: number; readonly reason: string };
+
+/** One page of a listing. `nextCursor` is null on the last page. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly nextCursor: string | null;
+}
+
+/** The tamper-evident log. Fails closed: what cannot be recorded must not happen. */
+export abstract class AuditLog {
+  /** The write that appends this record; it takes its number and its place in the chain when it is committed. */
+  abstract appended(record: AuditRecord): Write;
+}
+
+/** Reading side of the log's storage. */
+export abstract class AuditStore {
+  /** Newest first. `before`: only entries with a lower number. */
+  abstract page(query: { limit: number; before?: number; action?: AuditAction }): Promise<Page<AuditEntry>>;
+  /** Oldest first, in bounded memory. */
+  abstract entries(): AsyncIterable<AuditEntry>;
+}

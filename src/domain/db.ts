@@ -1,0 +1,33 @@
+import type { AuditRecord } from './audit.js';
+import type { ApiKey } from './principal.js';
+import type { OutputChunk, Run, RunId } from './run.js';
+
+/** A change to the store, as data. Rooms make them through their store or log; {@link Db.commit} carries them out. */
+export type Write =
+  | { readonly kind: 'run.insert'; readonly run: Run }
+  /** Ends an open run, once: a run that is unknown or has ended is a `conflict`. */
+  | { readonly kind: 'run.finish'; readonly run: Run; readonly output: readonly OutputChunk[] }
+  /** Forgets ended runs and their output. Open and unknown ones are left alone. */
+  | { readonly kind: 'run.remove'; readonly ids: readonly RunId[] }
+  /** Forgets the output of runs; the runs stay. */
+  | { readonly kind: 'output.remove'; readonly ids: readonly RunId[] }
+  | { readonly kind: 'key.insert'; readonly key: ApiKey }
+  | { readonly kind: 'key.revoke'; readonly id: string; readonly at: string }
+  | { readonly kind: 'key.touch'; readonly id: string; readonly at: string }
+  | { readonly kind: 'audit.append'; readonly record: AuditRecord; readonly at: string };
+
+/** The store as a place to write to. Whoever owns a rule decides what belongs into one transaction. */
+export abstract class Db {
+  /**
+   * Carries out all writes in order, or none of them. When the promise resolves they are durable (fsynced).
+   * Commits that wait at the same time share one fsync. Without writes it proves that the store can be written.
+   * @throws GatewayError `storage_unavailable` when the store cannot be written; `conflict` when a row exists already
+   */
+  abstract commit(writes: readonly Write[]): Promise<void>;
+}
+
+/** Whether the store takes writes, as probes ask it. */
+export abstract class WriteHealth {
+  /** Resolves when the last commit was written. After a failed one it tries a small write, so that health returns without traffic. */
+  abstract checkWritable(): Promise<void>;
+}

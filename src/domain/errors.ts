@@ -1,0 +1,98 @@
+/**
+ * Every way the gateway can refuse, as a closed list: code → HTTP status and title.
+ * `docs/errors.md` explains each code; a test holds the two lists against each other in both directions.
+ */
+export const ERRORS = {
+  malformed_request: { status: 400, title: 'The request cannot be read' },
+  invalid_request: { status: 400, title: 'The request does not match its schema' },
+  invalid_arguments: { status: 400, title: 'The arguments do not match the declaration of the command' },
+  unauthenticated: { status: 401, title: 'A valid API key is required' },
+  forbidden: { status: 403, title: 'This key may not do that' },
+  not_found: { status: 404, title: 'There is nothing here' },
+  command_unknown: { status: 404, title: 'No such command' },
+  run_unknown: { status: 404, title: 'No such run' },
+  key_unknown: { status: 404, title: 'No such key' },
+  method_not_allowed: { status: 405, title: 'This address does not take that method' },
+  not_acceptable: { status: 406, title: 'No representation of that media type' },
+  request_timeout: { status: 408, title: 'The request took too long to arrive' },
+  conflict: { status: 409, title: 'The request conflicts with the present state' },
+  payload_too_large: { status: 413, title: 'The request body is too large' },
+  uri_too_long: { status: 414, title: 'The address is too long' },
+  unsupported_media_type: { status: 415, title: 'The request body has an unsupported media type' },
+  idempotency_mismatch: { status: 422, title: 'This idempotency key was used with another request' },
+  rate_limited: { status: 429, title: 'Too many requests' },
+  headers_too_large: { status: 431, title: 'The request headers are too large' },
+  internal: { status: 500, title: 'Something went wrong on our side' },
+  not_implemented: { status: 501, title: 'The server does not implement that' },
+  busy: { status: 503, title: 'All slots and queue places are taken' },
+  draining: { status: 503, title: 'The gateway is shutting down' },
+  storage_unavailable: { status: 503, title: 'The store cannot be written' },
+  breaker_open: { status: 503, title: 'The circuit breaker is open' },
+  executor_unavailable: { status: 503, title: 'The executor cannot take work' },
+} as const satisfies Record<string, { status: number; title: string }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** One thing wrong with the request. `path` is dotted (`args.count`, `items.2.command`); `message` never repeats the value. */
+export interface FieldError {
+  readonly path: string;
+  readonly message: string;
+}
+
+/**
+ * Why a caller may not have what was asked. The wire form is RFC 9457 (`application/problem+json`).
+ * `detail` and `errors` are shown to callers: no secret, no value of an argument, no stack, no path of the host.
+ */
+export class GatewayError extends Error {
+  override readonly name = 'GatewayError';
+
+  constructor(
+    readonly code: ErrorCode,
+    detail: string,
+    readonly extra: {
+      readonly errors?: readonly FieldError[];
+      /** Whole seconds, for the `Retry-After` header. */
+      readonly retryAfterSeconds?: number;
+      /** Methods for the `Allow` header of `method_not_allowed`. */
+      readonly allow?: readonly string[];
+      /** What really happened, for the log only. */
+      readonly cause?: unknown;
+    } = {},
+  ) {
+    super(detail, extra.cause === undefined ? undefined : { cause: extra.cause });
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+}
+
+/** RFC 9457 problem document: what every refusal looks like on the wire, as a reply or as an item of a batch. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly requestId: string;
+  readonly errors?: readonly FieldError[];
+}
+
+/** Where the meaning of a code is explained; the `type` member of its problems. */
+export function problemType(code: ErrorCode): string {
+  return `urn:sallyport:error:${code}`;
+}
+
+/** Any thrown thing as the problem a caller may see. Unknown things become `internal` and say nothing else. */
+export function toProblem(thrown: unknown, requestId: string): Problem {
+  const error = thrown instanceof GatewayError ? thrown : new GatewayError('internal', 'The error is logged under this request id.');
+  return {
+    type: problemType(error.code),
+    title: ERRORS[error.code].title,
+    status: error.status,
+    code: error.code,
+    detail: error.message,
+    requestId,
+    ...(error.extra.errors?.length ? { errors: error.extra.errors } : {}),
+  };
+}

@@ -1,0 +1,79 @@
+import type { CheckedArguments, CommandName } from './command.js';
+import type { PrincipalId } from './principal.js';
+
+/** `run_` and a UUIDv7 without dashes: sorts by time of acceptance. */
+export type RunId = string;
+
+/** What ended a run from outside, beside a person's cancel. */
+export type Canceller = PrincipalId | 'client_gone' | 'shutdown';
+
+/** How a run ended. */
+export type RunOutcome =
+  /** The program ended by itself. Ended by a signal, `code` is 128 + its number, as shells have it, and `signal` names it. */
+  | { readonly kind: 'exited'; readonly code: number; readonly signal?: string }
+  | { readonly kind: 'timed_out'; readonly afterMs: number }
+  | { readonly kind: 'cancelled'; readonly by: Canceller }
+  /** Accepted, then refused before its start. */
+  | { readonly kind: 'rejected'; readonly reason: string }
+  | { readonly kind: 'failed_to_start'; readonly reason: string }
+  /** The gateway went away while the run was under way; what the command did is unknown. */
+  | { readonly kind: 'lost' };
+
+export const RUN_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'timed_out', 'cancelled', 'rejected', 'lost'] as const;
+export type RunStatus = (typeof RUN_STATUSES)[number];
+
+/** The status of an ended run. */
+export function statusOf(outcome: RunOutcome): RunStatus {
+  switch (outcome.kind) {
+    case 'exited':
+      return outcome.code === 0 ? 'succeeded' : 'failed';
+    case 'failed_to_start':
+      return 'failed';
+    case 'timed_out':
+    case 'cancelled':
+    case 'rejected':
+    case 'lost':
+      return outcome.kind;
+  }
+}
+
+/** What aborts a run: the reason of its AbortController's signal. The first cause is the outcome. */
+export type AbortCause = Extract<RunOutcome, { kind: 'timed_out' | 'cancelled' }>;
+
+export type OutputStream = 'stdout' | 'stderr';
+
+/** A piece of redacted output. `seq` counts from 1 over both streams of a run, without gaps. */
+export interface OutputChunk {
+  readonly stream: OutputStream;
+  readonly seq: number;
+  readonly data: string;
+}
+
+/** One execution of a command. Instants are ISO-8601 UTC. */
+export interface Run {
+  readonly id: RunId;
+  readonly command: CommandName;
+  readonly commandVersion: string;
+  readonly principalId: PrincipalId;
+  readonly args: CheckedArguments;
+  readonly requestId: string;
+  readonly status: RunStatus;
+  readonly outcome: RunOutcome | null;
+  /** More output came than the command's limit lets through. */
+  readonly truncated: boolean;
+  /** How many things the redactor masked. */
+  readonly redactions: number;
+  readonly cached: boolean;
+  readonly attempts: number;
+  readonly queuedAt: string;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  /** From start to end, milliseconds, on the monotonic clock. */
+  readonly durationMs: number | null;
+}
+
+/** What a run tells its listeners. The last one is always `finished`. */
+export type RunEvent =
+  | { readonly kind: 'started'; readonly run: Run }
+  | { readonly kind: 'output'; readonly chunk: OutputChunk }
+  | { readonly kind: 'finished'; readonly run: Run };

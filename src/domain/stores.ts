@@ -1,0 +1,42 @@
+import type { Page } from './audit.js';
+import type { CommandName } from './command.js';
+import type { ApiKey, PrincipalId } from './principal.js';
+import type { OutputChunk, Run, RunId, RunStatus } from './run.js';
+
+export interface RunQuery {
+  /** Only runs of this principal; absent: all. */
+  readonly principalId?: PrincipalId;
+  readonly command?: CommandName;
+  readonly status?: RunStatus;
+  readonly limit: number;
+  /** Continue after this cursor (`nextCursor` of the page before). */
+  readonly cursor?: RunId;
+}
+
+/** How much history is kept. */
+export interface Retention {
+  /** Runs that finished before this instant go. */
+  readonly before: string;
+  readonly maxRuns: number;
+  readonly maxOutputBytes: number;
+}
+
+/** The run history. Writing goes through {@link Db}. */
+export abstract class RunStore {
+  abstract find(id: RunId): Promise<Run | undefined>;
+  /** Newest first. */
+  abstract page(query: RunQuery): Promise<Page<Run>>;
+  /** All output of an ended run, in order; empty when it had none or retention removed it. */
+  abstract output(id: RunId): Promise<readonly OutputChunk[]>;
+  /** Runs that a gateway accepted and never closed, and whose gateway no longer lives. */
+  abstract orphans(): Promise<readonly Run[]>;
+  /** Removes old history, a bounded piece at a time; says how many runs went. Audit entries stay. */
+  abstract prune(retention: Retention): Promise<number>;
+}
+
+/** The keys. Writing goes through {@link Db}. */
+export abstract class KeyStore {
+  abstract find(id: PrincipalId): Promise<ApiKey | undefined>;
+  /** Oldest first. */
+  abstract list(): Promise<readonly ApiKey[]>;
+}

@@ -1,0 +1,48 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { uuidv7obj } from 'uuidv7';
+import type { Principal } from '../domain/principal.js';
+
+/** What follows one request through the house: into logs, problems, runs, audit and the children's environment. */
+export interface RequestContext {
+  readonly requestId: string;
+  /** 32 hex digits. */
+  readonly traceId: string;
+  /** W3C trace context of our own span: `00-<trace>-<span>-<flags>`. */
+  readonly traceparent: string;
+  /** Monotonic milliseconds. */
+  readonly startedAt: number;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    context: RequestContext;
+    /** Set by the gate; absent on public routes. */
+    principal?: Principal;
+  }
+}
+
+const CLIENT_REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})$/;
+
+/**
+ * The caller's own `X-Request-Id` when it is short and plain, else a new one; its trace continued when `traceparent` is valid
+ * (W3C Trace Context level 1), else a new unsampled trace.
+ */
+export function createRequestContext(headers: IncomingHttpHeaders, startedAt: number): RequestContext {
+  const given = headers['x-request-id'];
+  const trace = typeof headers['traceparent'] === 'string' ? TRACEPARENT.exec(headers['traceparent']) : null;
+  const random = randomBytes(24).toString('hex');
+  const traceId = trace?.[1] ?? random.slice(0, 32);
+  return {
+    requestId: typeof given === 'string' && CLIENT_REQUEST_ID.test(given) ? given : newId('req'),
+    traceId,
+    traceparent: `00-${traceId}-${random.slice(32)}-${trace?.[2] ?? '00'}`,
+    startedAt,
+  };
+}
+
+/** A time-ordered id: the prefix and a UUIDv7 without dashes. */
+export function newId(prefix: 'req' | 'run'): string {
+  return `${prefix}_${uuidv7obj().toHex()}`;
+}
