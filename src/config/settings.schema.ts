@@ -45,7 +45,12 @@ export interface SettingDefinition<Schema extends z.ZodType = z.ZodType> {
   readonly secret?: true;
 }
 
-function setting<Schema extends z.ZodType>(schema: Schema, fallback: string | null, about: string, secret?: true): SettingDefinition<Schema> {
+function setting<Schema extends z.ZodType, Default extends string | null>(
+  schema: Schema,
+  fallback: Default,
+  about: string,
+  secret?: true,
+): SettingDefinition<Schema> & { readonly default: Default } {
   return { schema, default: fallback, about, ...(secret ? { secret } : {}) };
 }
 

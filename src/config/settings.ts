@@ -4,6 +4,9 @@ import { parseEnv } from 'node:util';
 import { parseDocument } from 'yaml';
 import { SETTINGS, type SettingDefinition, type SettingName, type Settings } from './settings.schema.js';
 
+/** Injection token of the effective {@link Settings}. */
+export const SETTINGS_TOKEN = Symbol('settings');
+
 /** Where a setting's value came from. */
 export type SettingSource = 'environment' | 'secret file' | '.env' | 'sallyport.yaml' | 'default' | 'unset';
 
@@ -112,4 +115,9 @@ function readSettingsFile(folder: string, mistakes: string[]): Layer {
     else if (value !== '') layer.set(name, { text: value, source: 'sallyport.yaml' });
   }
   return layer;
+}
+
+/** The key that the command line presents to a server at `--url`; a client's, not a setting of ours. */
+export function remoteKey(environment: Environment = process.env): string | undefined {
+  return environment['SALLYPORT_KEY'] || undefined;
 }

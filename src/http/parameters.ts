@@ -40,3 +40,9 @@ export interface ClientConnection {
   /** Calls `listener` once when the client leaves before it has its answer. */
   onGone(listener: () => void): void;
 }
+
+/** Where the caller reaches the gateway, as far as its request tells: `http://127.0.0.1:8080`. */
+export const BaseUrl = createParamDecorator((_data: undefined, context: ExecutionContext): string => {
+  const { protocol, host } = request(context);
+  return `${protocol}://${/^[\w.:[\]-]{1,255}$/.test(host) ? host : 'localhost'}`;
+});

@@ -1,20 +1,24 @@
+import { isatty } from 'node:tty';
 import type { LoggerService } from '@nestjs/common';
 import { pino, type Logger } from 'pino';
+import pretty from 'pino-pretty';
 import type { Settings } from '../config/settings.schema.js';
 
-/** The product's log: JSON lines on stdout (`pretty` for people), times as ISO-8601 UTC. */
-export function createLogger(settings: Pick<Settings, 'LOG_LEVEL' | 'LOG_FORMAT'>, isTerminal: boolean): Logger {
-  const format = settings.LOG_FORMAT ?? (isTerminal ? 'pretty' : 'json');
+/** Injection token of the product's log. */
+export const LOGGER_TOKEN = Symbol('logger');
+
+/** The product's log: JSON lines (`pretty` for people, by default on a terminal), times as ISO-8601 UTC. */
+export function createLogger({ LOG_LEVEL, LOG_FORMAT }: Pick<Settings, 'LOG_LEVEL' | 'LOG_FORMAT'>, { fd }: { readonly fd: 1 | 2 }): Logger {
   const options = {
-    level: settings.LOG_LEVEL,
+    level: LOG_LEVEL,
     base: null,
     messageKey: 'message',
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  return format === 'json'
-    ? pino(options, pino.destination({ fd: 1, sync: true, minLength: 0 }))
-    : pino({ ...options, transport: { target: 'pino-pretty', options: { messageKey: 'message', translateTime: 'SYS:HH:MM:ss.l' } } });
+  const format = LOG_FORMAT ?? (isatty(fd) ? 'pretty' : 'json');
+  if (format === 'json') return pino(options, pino.destination({ fd, sync: true }));
+  return pino(options, pretty({ destination: fd, sync: true, messageKey: 'message', translateTime: 'SYS:HH:MM:ss.l' }));
 }
 
 /** Nest's own messages, in our log. Its start-up chatter is debug to an operator. */

@@ -1,0 +1,151 @@
+import { type DynamicModule, Global, Module, type Provider } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { AuditModule } from './audit/audit.module.js';
+import { AuditProbe } from './audit/audit.probe.js';
+import { AuthModule } from './auth/auth.module.js';
+import { AuthObserver } from './auth/auth-observer.js';
+import { KeyService } from './auth/key.service.js';
+import { MemoryRateCounter } from './auth/memory-rate-counter.js';
+import { rateLimitRules } from './auth/rate-limits.js';
+import { Catalogue } from './commands/catalogue.js';
+import { CatalogueProbe } from './commands/catalogue.probe.js';
+import { CommandsController } from './commands/commands.controller.js';
+import { type LoadedSettings, SETTINGS_TOKEN } from './config/settings.js';
+import type { Settings } from './config/settings.schema.js';
+import { SystemClock } from './config/system-clock.js';
+import { AuditLog, AuditStore } from './domain/audit.js';
+import { Db, WriteHealth } from './domain/db.js';
+import { Clock, EventBus, RateCounter } from './domain/ports.js';
+import { KeyStore, RunStore } from './domain/stores.js';
+import { InProcessEventBus } from './events/in-process-event-bus.js';
+import { BUILTIN_NAMES, BuiltinExecutor } from './executors/builtin.executor.js';
+import { ProcessLauncher } from './executors/launcher.js';
+import { ProcessExecutor } from './executors/process.executor.js';
+import { Gateway } from './gateway.js';
+import { HealthModule } from './health/health.module.js';
+import { ReadinessService } from './health/readiness.js';
+import { LOGGER_TOKEN } from './logging/logger.js';
+import { Metrics } from './metrics/metrics.js';
+import { MetricsController } from './metrics/metrics.controller.js';
+import { OpenApiController, OpenApiDocument } from './openapi/openapi.controller.js';
+import { redactData } from './redaction/redact-text.js';
+import { Resilience } from './resilience/resilience.js';
+import { Admission } from './runs/admission.js';
+import { RunExecution } from './runs/run-execution.js';
+import { measureRuns } from './runs/run-metrics.js';
+import { RunsModule } from './runs/runs.module.js';
+import { RunService } from './runs/run.service.js';
+import { DiskProbe } from './storage/disk.probe.js';
+import { DataDirLock } from './storage/sqlite/data-dir-lock.js';
+import { SqliteAuditStore } from './storage/sqlite/sqlite-audit-store.js';
+import { SqliteDb } from './storage/sqlite/sqlite-db.js';
+import { SqliteKeyStore } from './storage/sqlite/sqlite-key-store.js';
+import { SqliteRunStore } from './storage/sqlite/sqlite-run-store.js';
+import { StorageProbe } from './storage/storage.probe.js';
+
+/** What the application is made from. Everything else follows. */
+export interface Ingredients {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly catalogueVariable: LoadedSettings['catalogueVariable'];
+}
+
+/** Knows every room, picks the adapters, and does nothing else. Nothing here starts by itself: {@link Gateway} does that. */
+@Global()
+@Module({})
+export class AppModule {
+  static register(ingredients: Ingredients): DynamicModule {
+    const providers = [...infrastructure(ingredients), ...storage(ingredients.settings), ...execution(ingredients), gateway(ingredients)];
+    return {
+      module: AppModule,
+      imports: [
+        AuthModule.withRules(rateLimitRules(ingredients.settings)),
+        AuditModule.with((details) => redactData(details) as typeof details),
+        RunsModule,
+        HealthModule.asking([StorageProbe, AuditProbe, CatalogueProbe, DiskProbe]),
+      ],
+      controllers: [CommandsController, MetricsController, OpenApiController],
+      providers,
+      // Global, so that rooms ask for ports without knowing who provides them.
+      exports: [...providers, AuthModule, AuditModule, RunsModule, HealthModule],
+    };
+  }
+}
+
+function infrastructure({ settings, logger }: Ingredients): Provider[] {
+  return [
+    { provide: SETTINGS_TOKEN, useValue: settings },
+    { provide: LOGGER_TOKEN, useValue: logger },
+    { provide: Clock, useClass: SystemClock },
+    { provide: Metrics, useFactory: () => new Metrics() },
+    { provide: EventBus, useFactory: () => new InProcessEventBus(logger) },
+    { provide: RateCounter, inject: [Clock], useFactory: (clock: Clock) => new MemoryRateCounter(clock) },
+    { provide: AuthObserver, inject: [Metrics], useFactory: (metrics: Metrics) => observeAuth(metrics, logger) },
+    { provide: OpenApiDocument, useFactory: () => new OpenApiDocument() },
+  ];
+}
+
+function observeAuth(metrics: Metrics, logger: Logger): AuthObserver {
+  return {
+    authFailed: (reason) => metrics.authFailures.inc({ reason }),
+    rateLimited: (scope) => metrics.rateLimited.inc({ scope }),
+    touchFailed: (error) => logger.warn({ err: error }, 'the last use of a key could not be noted'),
+  };
+}
+
+function storage({ DATA_DIR }: Settings): Provider[] {
+  return [
+    { provide: SqliteDb, useFactory: () => new SqliteDb(DATA_DIR) },
+    { provide: Db, useExisting: SqliteDb },
+    { provide: WriteHealth, useExisting: SqliteDb },
+    { provide: RunStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteRunStore(db.reader, db) },
+    { provide: KeyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteKeyStore(db.reader) },
+    { provide: AuditStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteAuditStore(db.reader) },
+    { provide: DataDirLock, useFactory: () => new DataDirLock(DATA_DIR) },
+    { provide: StorageProbe, inject: [WriteHealth, KeyStore], useFactory: (writes: WriteHealth, keys: KeyStore) => new StorageProbe(writes, keys) },
+    { provide: DiskProbe, useFactory: () => new DiskProbe(DATA_DIR) },
+  ];
+}
+
+function execution({ settings, logger, catalogueVariable }: Ingredients): Provider[] {
+  return [
+    {
+      provide: Catalogue,
+      useFactory: () =>
+        new Catalogue({
+          directory: settings.CATALOGUE_DIR,
+          workingDirectory: process.cwd(),
+          variable: catalogueVariable,
+          builtins: [...BUILTIN_NAMES],
+          defaults: { timeoutMs: settings.RUN_TIMEOUT, outputBytes: settings.OUTPUT_LIMIT },
+        }),
+    },
+    { provide: CatalogueProbe, inject: [Catalogue], useFactory: (catalogue: Catalogue) => new CatalogueProbe(catalogue) },
+    {
+      provide: ProcessLauncher,
+      useFactory: () => new ProcessLauncher({ onHostLost: (host) => logger.error(host, 'an executor host went away; its runs are lost and a new one starts') }),
+    },
+    { provide: Resilience, useFactory: () => new Resilience() },
+    {
+      provide: RunExecution,
+      inject: [ProcessLauncher, Resilience, Metrics, Clock],
+      useFactory: (launcher: ProcessLauncher, resilience: Resilience, metrics: Metrics, clock: Clock) =>
+        new RunExecution([new ProcessExecutor(launcher, { killGraceMs: settings.KILL_GRACE }), new BuiltinExecutor()], { resilience, metrics, clock }),
+    },
+  ];
+}
+
+const LIVING = [DataDirLock, SqliteDb, Db, RunStore, AuditLog, KeyService, Catalogue, ProcessLauncher, RunService, ReadinessService, Clock, EventBus, Metrics, Admission];
+
+function gateway({ settings, logger }: Ingredients): Provider {
+  return {
+    provide: Gateway,
+    inject: LIVING,
+    useFactory: (...[lock, storage, db, runStore, audit, keys, catalogue, launcher, runs, readiness, clock, events, metrics, admission]: Living) => {
+      measureRuns(events, metrics, admission);
+      return new Gateway({ settings, logger, lock, storage, db, runStore, audit, keys, catalogue, launcher, runs, readiness, clock });
+    },
+  };
+}
+
+type Living = [DataDirLock, SqliteDb, Db, RunStore, AuditLog, KeyService, Catalogue, ProcessLauncher, RunService, ReadinessService, Clock, EventBus, Metrics, Admission];

@@ -1,0 +1,25 @@
+import { AuditStore } from '../domain/audit.js';
+import { WriteHealth } from '../domain/db.js';
+import { GatewayError } from '../domain/errors.js';
+import { Probe } from '../domain/ports.js';
+import { auditHash } from './audit-verifier.js';
+
+/** Whether entries can be appended, to a log whose newest entry is sound. The whole chain is for `GET /audit/verify`. */
+export class AuditProbe extends Probe {
+  readonly name = 'audit';
+
+  constructor(
+    private readonly writes: WriteHealth,
+    private readonly store: AuditStore,
+  ) {
+    super();
+  }
+
+  async check(): Promise<void> {
+    await this.writes.checkWritable();
+    const [newest] = (await this.store.page({ limit: 1 })).items;
+    if (newest && auditHash(newest) !== newest.hash) {
+      throw new GatewayError('storage_unavailable', 'The newest entry of the audit log was changed after it was written.');
+    }
+  }
+}

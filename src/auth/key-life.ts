@@ -1,0 +1,11 @@
+import type { ApiKey } from '../domain/principal.js';
+
+/** Instants compare as text: all are ISO-8601 UTC with milliseconds. */
+export function isExpired(key: ApiKey, now: string): boolean {
+  return key.expiresAt !== null && key.expiresAt <= now;
+}
+
+/** Whether the key opens the door at this instant. */
+export function isAlive(key: ApiKey, now: string): boolean {
+  return key.revokedAt === null && !isExpired(key, now);
+}

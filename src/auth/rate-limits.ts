@@ -1,0 +1,95 @@
+import type { Settings } from '../config/settings.schema.js';
+import type { Rate } from '../domain/command.js';
+import { GatewayError } from '../domain/errors.js';
+import type { Budget, RateCounter } from '../domain/ports.js';
+import type { Principal } from '../domain/principal.js';
+import { addressBucket } from './address-bucket.js';
+import type { AuthObserver, RateScope } from './auth-observer.js';
+
+export interface RateLimitRules {
+  readonly enabled: boolean;
+  readonly rates: Readonly<Record<RateScope, Rate>>;
+}
+
+export function rateLimitRules(
+  settings: Pick<Settings, 'RATE_LIMIT_ENABLED' | 'RATE_LIMIT_PER_KEY' | 'RATE_LIMIT_PER_ADDRESS'>,
+): RateLimitRules {
+  return { enabled: settings.RATE_LIMIT_ENABLED, rates: { key: settings.RATE_LIMIT_PER_KEY, address: settings.RATE_LIMIT_PER_ADDRESS } };
+}
+
+/** Budgets of the windows that a request has spent from. */
+export type Budgets = Readonly<Partial<Record<RateScope, Budget>>>;
+
+/** A limit as callers see it. */
+export interface LimitLeft {
+  readonly limit: number;
+  readonly windowSeconds: number;
+  readonly remaining: number;
+  readonly resetSeconds: number;
+}
+
+const SCOPES = ['key', 'address'] as const satisfies readonly RateScope[];
+
+/** How often keys and addresses may ask. */
+export class RateLimits {
+  constructor(
+    private readonly counter: RateCounter,
+    private readonly rules: RateLimitRules,
+    private readonly observer: AuthObserver,
+  ) {}
+
+  /** Spends one request from the window of the address; undefined when limits are off. What it means is up to the caller. */
+  spendFromAddress(address: string): Promise<Budget | undefined> {
+    return this.spend('address', addressBucket(address));
+  }
+
+  /** Spends one request from the window of the key; undefined when limits are off. */
+  spendFromKey(principal: Principal): Promise<Budget | undefined> {
+    return this.spend('key', principal.id);
+  }
+
+  /** @throws GatewayError `rate_limited` when the key's window is used up */
+  async spendForKey(principal: Principal): Promise<void> {
+    this.assertAllowed('key', await this.spendFromKey(principal));
+  }
+
+  /** @throws GatewayError `rate_limited` with the seconds until the window starts anew */
+  assertAllowed(scope: RateScope, budget: Budget | undefined): void {
+    if (!budget || budget.allowed) return;
+    this.observer.rateLimited(scope);
+    const whose = scope === 'key' ? 'This key' : 'This address';
+    throw new GatewayError('rate_limited', `${whose} has used up its requests; the next one is possible in ${budget.resetSeconds} s.`, {
+      retryAfterSeconds: budget.resetSeconds,
+    });
+  }
+
+  /** `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11) for the windows spent from. */
+  headers(budgets: Budgets): Readonly<Record<string, string>> {
+    const spent = SCOPES.flatMap((scope) => (budgets[scope] ? [{ scope, budget: budgets[scope], window: this.windowSeconds(scope) }] : []));
+    if (spent.length === 0) return {};
+    return {
+      'ratelimit-policy': spent.map(({ scope, budget, window }) => `"${scope}";q=${budget.limit};w=${window}`).join(', '),
+      ratelimit: spent.map(({ scope, budget }) => `"${scope}";r=${budget.remaining};t=${budget.resetSeconds}`).join(', '),
+    };
+  }
+
+  /** What the principal has left, without spending; null when limits are off. */
+  async left(principal: Principal): Promise<Readonly<Record<RateScope, LimitLeft>> | null> {
+    if (!this.rules.enabled) return null;
+    const [key, address] = await Promise.all([this.look('key', principal.id), this.look('address', addressBucket(principal.address))]);
+    return { key, address };
+  }
+
+  private async spend(scope: RateScope, bucket: string): Promise<Budget | undefined> {
+    return this.rules.enabled ? this.counter.spend(`${scope}:${bucket}`, this.rules.rates[scope]) : undefined;
+  }
+
+  private async look(scope: RateScope, bucket: string): Promise<LimitLeft> {
+    const { limit, remaining, resetSeconds } = await this.counter.peek(`${scope}:${bucket}`, this.rules.rates[scope]);
+    return { limit, windowSeconds: this.windowSeconds(scope), remaining, resetSeconds };
+  }
+
+  private windowSeconds(scope: RateScope): number {
+    return Math.ceil(this.rules.rates[scope].windowMs / 1000);
+  }
+}

@@ -1,0 +1,29 @@
+import { CliFailure } from './cli-failure.js';
+
+type JsonSchema = { readonly properties?: Readonly<Record<string, { readonly type?: string }>> };
+
+/**
+ * `name=value` and `name:=json` words as an arguments object. A plain value becomes a number or boolean where the command
+ * declares one and the text is one; whether it fits is for the command's own check to say.
+ */
+export function parseArguments(words: readonly string[], schema: JsonSchema): Record<string, unknown> {
+  return Object.fromEntries(words.map((word) => parseWord(word, schema)));
+}
+
+function parseWord(word: string, schema: JsonSchema): [string, unknown] {
+  const match = /^([^=:]+)(:?=)(.*)$/s.exec(word);
+  const [, name, operator, text] = match ?? [];
+  if (name === undefined || text === undefined) throw new CliFailure(`"${word.slice(0, 40)}" is neither name=value nor name:=json.`, 2);
+  if (operator === ':=') return [name, parseJson(name, text)];
+  const type = Object.hasOwn(schema.properties ?? {}, name) ? schema.properties?.[name]?.type : undefined;
+  const isPlainScalar = (type === 'integer' || type === 'number') ? /^-?\d+(\.\d+)?$/.test(text) : type === 'boolean' && /^(true|false)$/.test(text);
+  return [name, isPlainScalar ? JSON.parse(text) : text];
+}
+
+function parseJson(name: string, text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new CliFailure(`The value of ${name}:= is not JSON.`, 2);
+  }
+}

@@ -1,0 +1,113 @@
+import { Command } from 'commander';
+import { SettingsError } from '../config/settings.js';
+import { VERSION } from '../config/version.js';
+import { ROLES } from '../domain/principal.js';
+import { GatewayError, toProblem } from '../domain/errors.js';
+import { CliFailure, describeProblem, EXIT_REFUSED } from './cli-failure.js';
+
+/** Exit codes: 0 done; 1 failed; 2 refused (bad usage, settings, arguments, rights); `run` passes its command's own code on. */
+export async function runProgram(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = new Command('sallyport').description('The guarded door between callers and the commands that run their systems.').version(VERSION);
+  program.exitOverride((error) => {
+    throw new CliFailure('', error.exitCode === 0 ? 0 : EXIT_REFUSED);
+  });
+
+  program
+    .command('serve', { isDefault: true })
+    .description('start the gateway (default)')
+    .action(async () => (await import('./serve.js')).serve());
+
+  program
+    .command('check')
+    .description('check settings and catalogue; report everything that is wrong, with file and line')
+    .option('--json', 'as JSON')
+    .action(async (options: { json?: boolean }) => (await import('./check.js')).check(options));
+
+  const keys = program.command('keys').description('manage API keys of this DATA_DIR, or of the server at --url');
+  keys
+    .command('generate')
+    .description('print a key that no store knows yet, for ADMIN_KEY of a first start')
+    .option('--json', 'as JSON')
+    .action(async (options: { json?: boolean }) => (await import('./keys.js')).generate(options));
+  keys
+    .command('create <name>')
+    .description('make a key; its text is printed once')
+    .addOption(keys.createOption('--role <role>', 'what it may do').choices(ROLES).default('operator'))
+    .option('--scope <glob...>', 'commands it may touch, such as git.*')
+    .option('--expires-in <duration>', 'such as 12h or 30d')
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'as JSON')
+    .action(async (name: string, options: CreateKeyOptions) => (await import('./keys.js')).createKey(name, options));
+  keys
+    .command('list')
+    .description('list keys')
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'as JSON')
+    .action(async (options: RemoteOptions) => (await import('./keys.js')).listKeys(options));
+  keys
+    .command('revoke <id>')
+    .description('revoke a key')
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'as JSON')
+    .action(async (id: string, options: RemoteOptions) => (await import('./keys.js')).revokeKey(id, options));
+
+  program
+    .command('run [command] [arguments...]')
+    .description('run a command: name=value (or name:=json) arguments, or --text "a phrase"')
+    .option('--text <phrase>', 'free text instead of a name')
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'print the envelope (or the problem) as JSON')
+    .action(async (name: string | undefined, pairs: string[], options: RunOptions) => {
+      exitCode = await (await import('./run.js')).run(name, pairs, options);
+    });
+
+  program
+    .command('audit')
+    .description('the audit log')
+    .command('verify')
+    .description('check the whole chain; names the first bad entry')
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'as JSON')
+    .action(async (options: RemoteOptions) => {
+      exitCode = await (await import('./audit.js')).verifyAudit(options);
+    });
+
+  try {
+    await program.parseAsync(argv);
+    return exitCode;
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+export interface RemoteOptions {
+  readonly url?: string;
+  readonly json?: boolean;
+}
+
+export interface CreateKeyOptions extends RemoteOptions {
+  readonly role: (typeof ROLES)[number];
+  readonly scope?: string[];
+  readonly expiresIn?: string;
+}
+
+export interface RunOptions extends RemoteOptions {
+  readonly text?: string;
+}
+
+function explain(error: unknown): number {
+  if (error instanceof CliFailure) {
+    if (error.message) process.stderr.write(`${error.message}\n`);
+    return error.exitCode;
+  }
+  if (error instanceof SettingsError) {
+    process.stderr.write(`${error.message}\n`);
+    return EXIT_REFUSED;
+  }
+  if (error instanceof GatewayError) {
+    process.stderr.write(`${describeProblem(toProblem(error, 'local'))}\n`);
+    return EXIT_REFUSED;
+  }
+  throw error;
+}

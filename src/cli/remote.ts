@@ -1,0 +1,35 @@
+import { remoteKey } from '../config/settings.js';
+import type { Problem } from '../domain/errors.js';
+import { CliFailure, describeProblem } from './cli-failure.js';
+
+/** A problem that the server answered; carried out of {@link callServer} so that commands may print it their way. */
+export class RemoteProblem extends CliFailure {
+  constructor(readonly problem: Problem) {
+    super(describeProblem(problem), 2);
+  }
+}
+
+/**
+ * One call to a running gateway, with the key from SALLYPORT_KEY.
+ * @throws RemoteProblem what the server refused; CliFailure when it cannot be reached
+ */
+export async function callServer<T>(url: string, path: string, init: { method?: string; body?: unknown } = {}): Promise<T> {
+  const key = remoteKey();
+  if (!key) throw new CliFailure('SALLYPORT_KEY is not set: it holds the key for the server at --url.', 2);
+  const response = await request(new URL(path, url), key, init);
+  if (response.status === 204) return undefined as T;
+  const body: unknown = await response.json().catch(() => {
+    throw new CliFailure(`The server at ${url} answered ${response.status} without JSON: is it a Sallyport?`);
+  });
+  if (!response.ok) throw new RemoteProblem(body as Problem);
+  return body as T;
+}
+
+async function request(url: URL, key: string, { method = 'GET', body }: { method?: string; body?: unknown }): Promise<Response> {
+  const headers = { 'x-api-key': key, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
+  try {
+    return await fetch(url, { method, headers, redirect: 'error', ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  } catch (error) {
+    throw new CliFailure(`The server at ${url.origin} cannot be reached: ${error instanceof Error ? (error.cause as Error | undefined)?.message ?? error.message : 'unknown reason'}.`);
+  }
+}

@@ -1,0 +1,69 @@
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import { loadSettings } from '../config/settings.js';
+import { createLogger } from '../logging/logger.js';
+import { createServer, type Server } from '../server.js';
+
+/** Starts the gateway and stays until SIGTERM or SIGINT. */
+export async function serve(): Promise<void> {
+  const { settings, catalogueVariable } = loadSettings();
+  const logger = createLogger(settings, { fd: 1 });
+  const server = await createServer({ settings, logger, catalogueVariable });
+  const hurry = new AbortController();
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+  const onSignal = (signal: NodeJS.Signals) => {
+    logger.info({ signal }, 'stopping: no new runs; those under way get their time, a second signal cuts it short');
+    ask();
+    process.once('SIGTERM', () => hurry.abort()).once('SIGINT', () => hurry.abort());
+  };
+  process.once('SIGTERM', (signal) => (process.removeAllListeners('SIGINT'), onSignal(signal)));
+  process.once('SIGINT', (signal) => (process.removeAllListeners('SIGTERM'), onSignal(signal)));
+  dieOnSurprise(server, logger);
+  try {
+    const bootstrap = await server.gateway.start();
+    await server.app.listen(settings.PORT, settings.HOST);
+    welcome(server, logger, bootstrap.kind === 'made' ? bootstrap.text : undefined);
+    await asked;
+    await server.gateway.drain(settings.DRAIN_TIMEOUT, hurry.signal);
+  } finally {
+    await server.app.close();
+    await server.gateway.stop();
+  }
+  logger.info('stopped');
+}
+
+/** Where it listens and what to do next. The first key goes to people on stdout beside the log, and into no log line. */
+function welcome({ app, gateway }: Server, logger: Logger, firstKey: string | undefined): void {
+  const { address, port, family } = app.getHttpServer().address() as AddressInfo;
+  const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  logger.info({ url, commands: gateway.parts.catalogue.all().length }, 'listening');
+  if (firstKey === undefined) return;
+  process.stdout.write(
+    [
+      '',
+      `  Sallyport listens on ${url}`,
+      `  API documentation:   ${url}/docs`,
+      '',
+      '  Your admin key, shown this once (make others with: npx sallyport keys create):',
+      '',
+      `    ${firstKey}`,
+      '',
+      '  Try it:',
+      '',
+      `    curl -s ${url}/run -H 'X-API-Key: ${firstKey}' -H 'Content-Type: application/json' -d '{"text":"hello"}'`,
+      '',
+      '',
+    ].join('\n'),
+  );
+}
+
+/** What nobody foresaw may have left anything half-done: record what can be recorded, end the children, go. */
+function dieOnSurprise({ gateway }: Server, logger: Logger): void {
+  const die = (error: unknown) => {
+    logger.fatal({ err: error }, 'an error that nobody handled: stopping');
+    process.exitCode = 70;
+    void gateway.stop().finally(() => process.exit(70));
+  };
+  process.once('uncaughtException', die);
+  process.once('unhandledRejection', die);
+}

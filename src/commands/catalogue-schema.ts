@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { parseDuration, parseRate, parseSize } from '../config/units.js';
+import { EFFECTS, OUTPUT_PARSERS } from '../domain/command.js';
+import { paramSchema } from './param-types.js';
+import { INTERPRETERS } from './scripts.js';
+
+const DAY_MS = 86_400_000;
+const MAX_OUTPUT_BYTES = 256 * 1024 ** 2;
+
+/** A quantity written as a word (`30s`, `1MiB`, `100/min`) and read as what it means. */
+function word<T>(parse: (text: string) => T | undefined, expectation: string, example: string) {
+  return z
+    .string({ error: `expected ${expectation}` })
+    .meta({ examples: [example] })
+    .transform((text, context): T => {
+      const value = parse(text);
+      if (value !== undefined) return value;
+      context.addIssue({ code: 'custom', message: `expected ${expectation}` });
+      return z.NEVER;
+    });
+}
+
+function within(parse: (text: string) => number | undefined, most: number) {
+  return (text: string) => {
+    const value = parse(text);
+    return value !== undefined && value >= 1 && value <= most ? value : undefined;
+  };
+}
+
+const time = (expectation: string, example: string) => word(within(parseDuration, DAY_MS), expectation, example);
+
+/** Whether a name would be found on every object. */
+function isInherited(name: string): boolean {
+  return name in {};
+}
+
+/** Names of commands: dotted lower-case words, at most 64 characters. */
+export const commandNameSchema = z
+  .string()
+  .max(64, { error: 'expected a name of at most 64 characters' })
+  .regex(/^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*$/, { error: 'expected a name such as git.log: lower-case words joined by dots' })
+  .refine((name) => !name.split('.').some(isInherited), { error: 'is a name that every object has' });
+
+const paramNameSchema = z
+  .string()
+  .max(64, { error: 'expected a name of at most 64 characters' })
+  .regex(/^[a-z][A-Za-z0-9_]*$/, { error: 'expected a name such as maxCount' })
+  .refine((name) => !isInherited(name), { error: 'is a name that every object has' });
+
+const element = z.union(
+  [
+    z.string().max(131_071),
+    z
+      .strictObject({
+        if: z.string().meta({ description: 'Name of a param' }),
+        then: z.array(z.string()).min(1).meta({ description: 'Elements that are there only if the param is given and not false' }),
+      })
+      .meta({ description: 'Elements that depend on a param' }),
+  ],
+  { error: 'expected text (numbers in quotes) or { if: param, then: [..] }' },
+);
+export type ExecElement = z.output<typeof element>;
+
+const script = z.strictObject({
+  interpreter: z.enum(INTERPRETERS, { error: `expected one of ${INTERPRETERS.join(', ')}` }),
+  text: z.string().min(1).max(131_071).meta({ description: 'The script itself; nothing is replaced in it' }),
+  args: z.array(element).default([]).meta({ description: 'Positional parameters; placeholders as in `exec`' }),
+});
+
+const limits = z.strictObject({
+  concurrent: z.int().min(1).max(10_000).optional().meta({ description: 'Runs at one time' }),
+  rate: word(parseRate, 'a rate such as 30/min (per s, min, h or d)', '30/min').optional(),
+  output: word(within(parseSize, MAX_OUTPUT_BYTES), 'a size from 1B to 256MiB, such as 1MiB', '1MiB').optional(),
+});
+
+/** One command as a catalogue file declares it. */
+export const commandSchema = z.strictObject({
+  summary: z.string().min(1).max(200).meta({ description: 'One line: what it does' }),
+  description: z.string().max(4_000).optional().meta({ description: 'What a person should know before running it' }),
+  exec: z
+    .array(element)
+    .min(1)
+    .optional()
+    .meta({ description: 'argv; "{x}" as a whole element or as the tail of "--name={x}" is replaced' }),
+  script: script.optional().meta({ description: 'A fixed script; arguments arrive as positional parameters' }),
+  builtin: z.string().optional().meta({ description: 'Name of a function of the gateway itself' }),
+  params: z.record(paramNameSchema, paramSchema).default({}),
+  effect: z.enum(EFFECTS, { error: `expected one of ${EFFECTS.join(', ')}` }).meta({ description: 'What it does to the world' }),
+  role: z
+    .enum(['operator', 'admin'], { error: 'expected operator or admin (a readonly key never runs anything)' })
+    .optional()
+    .meta({ description: 'Lowest role that may run it; operator, or admin for `destroy`' }),
+  timeout: time('a duration from 1ms to 24h, such as 30s', '30s').optional(),
+  limits: limits.prefault({}),
+  idempotent: z.boolean().optional().meta({ description: 'Whether twice is as good as once; true for `read`' }),
+  retry: z.strictObject({ attempts: z.int().min(1).max(5) }).optional(),
+  breaker: z
+    .string()
+    .regex(/^[a-z][a-z0-9_.-]{0,63}$/, { error: 'expected a name such as git' })
+    .optional()
+    .meta({ description: 'Circuit breaker; commands may share one' }),
+  cache: time('a duration from 1ms to 24h, such as 5s', '5s').optional(),
+  phrases: z
+    .array(z.string().min(1).max(200))
+    .max(50)
+    .default([])
+    .meta({ description: 'Free text that means this command; {x} takes one word' }),
+  env: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, { error: 'expected the name of a variable' }), z.string())
+    .default({})
+    .meta({ description: 'Added to PATH, HOME and LANG; nothing else is inherited' }),
+  cwd: z.string().min(1).optional().meta({ description: 'Working directory; / unless given' }),
+  stdin: z.string().optional().meta({ description: 'The param that goes to stdin, as "{x}"' }),
+  output: z.strictObject({ parse: z.enum(OUTPUT_PARSERS).default('text') }).prefault({}),
+  optional: z.boolean().default(false).meta({ description: 'Leave the command out, with a warning, where its program is not installed' }),
+});
+
+export type CommandDeclaration = z.output<typeof commandSchema>;
+
+/** A whole catalogue file. */
+export const catalogueFileSchema = z.strictObject({ commands: z.record(commandNameSchema, commandSchema) });

@@ -1,0 +1,118 @@
+import { hash } from 'node:crypto';
+import { canonicalJson } from '../domain/audit.js';
+import type { CheckedArguments, Command, Invocation, Preparation } from '../domain/command.js';
+import { ArgumentCheck } from './argument-check.js';
+import type { CommandDeclaration } from './catalogue-schema.js';
+import { defaultOf, isRequired, typeOf } from './param-types.js';
+import { ProcessPlan } from './process-plan.js';
+
+/** A command with what only its declaration knows: for those who describe it to people or take words from them. */
+export interface CompiledCommand extends Command {
+  readonly description: string | null;
+  /** Arguments that a person could start from. */
+  readonly example: Readonly<Record<string, unknown>>;
+  /** A word typed by a person as a raw value of the param; undefined when it cannot be one. */
+  argumentFromText(param: string, text: string): unknown;
+}
+
+/** What a declaration refers to outside its file, found when the catalogue was loaded. */
+export interface Surroundings {
+  /** Absolute path of the program; null for a builtin. */
+  readonly file: string | null;
+  readonly cwd: string;
+  /** The child's environment, variables replaced, without entries that hold a param. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Real folders of `path` params, by name. */
+  readonly roots: ReadonlyMap<string, string>;
+  /** Credentials that the catalogue itself puts into `env`. */
+  readonly envSecrets: readonly string[];
+}
+
+export interface CompilerOptions {
+  /** Random, kept for the life of the process: digests of secrets mean nothing elsewhere. */
+  readonly secretKey: Buffer;
+  readonly defaults: { readonly timeoutMs: number; readonly outputBytes: number };
+}
+
+/** Makes the command that a valid declaration describes. Does no I/O. */
+export function compileCommand(
+  name: string,
+  declaration: CommandDeclaration,
+  surroundings: Surroundings,
+  options: CompilerOptions,
+): CompiledCommand {
+  const check = new ArgumentCheck(declaration, surroundings.roots, options.secretKey);
+  const version = versionOf(name, declaration, surroundings);
+  const invoke = invokerOf(name, declaration, surroundings);
+  return Object.freeze({
+    ...propertiesOf(name, declaration, options),
+    version,
+    argumentsSchema: check.jsonSchema,
+    prepare: preparer(check, version, invoke, surroundings.envSecrets),
+    example: exampleOf(declaration),
+    argumentFromText(param: string, text: string): unknown {
+      const found = Object.hasOwn(declaration.params, param) ? declaration.params[param] : undefined;
+      return found && typeOf(found).fromText(text, found);
+    },
+  });
+}
+
+type Invoke = (values: CheckedArguments) => Invocation;
+
+function preparer(check: ArgumentCheck, version: string, invoke: Invoke, envSecrets: readonly string[]): Command['prepare'] {
+  const prepare = async (raw: unknown): Promise<Preparation> => {
+    const { values, shown, named, secrets } = await check.check(raw);
+    const argsDigest = hash('sha256', `${version}\n${canonicalJson(named)}`);
+    return {
+      args: shown,
+      argsDigest,
+      secrets: envSecrets.length === 0 ? secrets : [...envSecrets, ...secrets],
+      invocation: invoke(values),
+    };
+  };
+  if (Object.keys(check.jsonSchema['properties'] ?? {}).length > 0) return prepare;
+  let always: Promise<Preparation> | undefined;
+  return (raw) => (isEmpty(raw) ? (always ??= prepare({})) : prepare(raw));
+}
+
+function isEmpty(raw: unknown): boolean {
+  return raw === undefined || (typeof raw === 'object' && raw !== null && !Array.isArray(raw) && Object.keys(raw).length === 0);
+}
+
+function invokerOf(name: string, declaration: CommandDeclaration, { file, cwd, env }: Surroundings): Invoke {
+  const { builtin } = declaration;
+  if (builtin !== undefined || file === null) return (args) => ({ kind: 'builtin', name: builtin ?? name, args });
+  const plan = new ProcessPlan({ name, declaration, file, cwd, env });
+  return (values) => plan.invocation(values);
+}
+
+function propertiesOf(name: string, declaration: CommandDeclaration, { defaults }: CompilerOptions) {
+  const { effect, limits, retry, phrases } = declaration;
+  return {
+    name,
+    summary: declaration.summary,
+    description: declaration.description ?? null,
+    effect,
+    role: declaration.role ?? (effect === 'destroy' ? ('admin' as const) : ('operator' as const)),
+    executor: declaration.builtin === undefined ? ('process' as const) : ('builtin' as const),
+    timeoutMs: declaration.timeout ?? defaults.timeoutMs,
+    limits: { concurrent: limits.concurrent ?? null, rate: limits.rate ?? null, outputBytes: limits.output ?? defaults.outputBytes },
+    idempotent: declaration.idempotent ?? effect === 'read',
+    retry: retry ?? null,
+    breaker: declaration.breaker ?? null,
+    cacheMs: declaration.cache ?? null,
+    phrases,
+    parse: declaration.output.parse,
+  };
+}
+
+/** Covers the declaration as written and what it was resolved to, but no value of a variable in `env`: that may be a credential. */
+function versionOf(name: string, declaration: CommandDeclaration, { file, cwd, roots }: Surroundings): string {
+  return hash('sha256', canonicalJson({ name, declaration, file, cwd, roots: [...roots] }));
+}
+
+/** Required params with a value of their type, others with their default. */
+function exampleOf({ params }: CommandDeclaration): Readonly<Record<string, unknown>> {
+  const shown = Object.entries(params).filter(([, param]) => isRequired(param) || defaultOf(param) !== undefined);
+  return Object.fromEntries(shown.map(([name, param]) => [name, defaultOf(param) ?? typeOf(param).example(param)]));
+}

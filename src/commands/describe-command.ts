@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { EFFECTS, EXECUTOR_KINDS } from '../domain/command.js';
+import { ROLES } from '../domain/principal.js';
+import type { CompiledCommand } from './command-compiler.js';
+
+/** A command as `GET /commands` shows it. */
+export const commandDescriptionSchema = z.object({
+  name: z.string().meta({ examples: ['git.log'] }),
+  summary: z.string(),
+  description: z.string().nullable(),
+  effect: z.enum(EFFECTS),
+  role: z.enum(ROLES).meta({ description: 'Lowest role that may run it' }),
+  executor: z.enum(EXECUTOR_KINDS),
+  timeoutMs: z.number(),
+  limits: z.object({
+    concurrent: z.int().nullable(),
+    rate: z.object({ count: z.int(), windowMs: z.int() }).nullable(),
+    outputBytes: z.int(),
+  }),
+  cacheMs: z.number().nullable(),
+  phrases: z.array(z.string()),
+  params: z.record(z.string(), z.unknown()).meta({ description: 'JSON Schema (draft 2020-12) of `args`' }),
+  example: z.object({ args: z.record(z.string(), z.unknown()) }),
+  curl: z.string().meta({ description: 'The example as a line for a shell' }),
+});
+export type CommandDescription = z.output<typeof commandDescriptionSchema>;
+
+/** `baseUrl` without a closing slash: where the caller reaches the gateway. */
+export function describeCommand(command: CompiledCommand, baseUrl: string): CommandDescription {
+  const { name, summary, description, effect, role, executor, timeoutMs, limits, cacheMs, phrases, argumentsSchema, example } = command;
+  return {
+    name,
+    summary,
+    description,
+    effect,
+    role,
+    executor,
+    timeoutMs,
+    limits,
+    cacheMs,
+    phrases: [...phrases],
+    params: argumentsSchema,
+    example: { args: example },
+    curl: curlLine(baseUrl, { command: name, args: example }),
+  };
+}
+
+function curlLine(baseUrl: string, body: unknown): string {
+  const json = shellQuoted(JSON.stringify(body));
+  return `curl -sS ${shellQuoted(`${baseUrl}/run`)} -H "X-API-Key: $SALLYPORT_KEY" -H 'Content-Type: application/json' -d ${json}`;
+}
+
+function shellQuoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}

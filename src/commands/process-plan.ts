@@ -1,0 +1,106 @@
+import type { CheckedArguments, ProcessInvocation } from '../domain/command.js';
+import { invalidArguments } from './argument-check.js';
+import type { CommandDeclaration } from './catalogue-schema.js';
+import { goesToFile, templatesOf } from './declaration-rules.js';
+import { typeOf } from './param-types.js';
+import { scriptHead } from './scripts.js';
+import { fill, parsePlaceholder, type Template } from './templates.js';
+
+/** Linux' MAX_ARG_STRLEN less the closing NUL; the total leaves room below the smallest common ARG_MAX. */
+const MOST_BYTES_OF_ONE = 128 * 1024 - 1;
+const MOST_BYTES_OF_ALL = 1024 * 1024;
+
+/** What stays the same over all calls of a command that starts a process. */
+export interface ProcessPlanSource {
+  readonly name: string;
+  readonly declaration: CommandDeclaration;
+  /** Absolute path of the program. */
+  readonly file: string;
+  readonly cwd: string;
+  /** The child's environment, variables replaced, without entries that hold a param. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Turns checked arguments into the process to start. Everything that can be decided before a call is. */
+export class ProcessPlan {
+  private readonly templates: readonly Template[];
+  private readonly head: readonly string[];
+  private readonly paramEnv: readonly (readonly [string, string])[];
+  private readonly stdinParam: string | undefined;
+  private readonly fileParams: readonly string[];
+
+  constructor(private readonly source: ProcessPlanSource) {
+    const { declaration, name } = source;
+    const { script, env, stdin, params } = declaration;
+    this.head = script ? scriptHead(script.interpreter, script.text, name) : [];
+    this.templates = templatesOf(declaration);
+    this.paramEnv = Object.entries(env).flatMap(([variable, text]) => {
+      const param = parsePlaceholder(text);
+      return param === undefined ? [] : [[variable, param] as const];
+    });
+    this.stdinParam = stdin === undefined ? undefined : parsePlaceholder(stdin);
+    this.fileParams = Object.keys(params).filter((param) => params[param] && goesToFile(params[param]));
+  }
+
+  /** @throws GatewayError `invalid_arguments` when argv and environment are larger than a process can be given */
+  invocation(values: CheckedArguments): ProcessInvocation {
+    const { file, cwd, env } = this.source;
+    const textOf = (name: string) => this.textOf(name, values);
+    const argv = [...this.head];
+    fill(
+      this.templates,
+      (name) => (this.fileParams.includes(name) ? this.placeholderOf(name, values) : textOf(name)),
+      (name) => holds(values[name]),
+      argv,
+    );
+    const given = this.paramEnv.flatMap(([variable, name]) => {
+      const text = textOf(name);
+      return text === undefined ? [] : [[variable, text] as const];
+    });
+    const wholeEnv = given.length === 0 ? env : { ...env, ...Object.fromEntries(given) };
+    checkSizes(argv, wholeEnv);
+    return {
+      kind: 'process',
+      file,
+      argv,
+      env: wholeEnv,
+      cwd,
+      stdin: this.stdinParam === undefined ? null : (textOf(this.stdinParam) ?? null),
+      files: this.fileParams.flatMap((name) => {
+        const content = textOf(name);
+        return content === undefined ? [] : [{ placeholder: fileMark(name), content }];
+      }),
+    };
+  }
+
+  private textOf(name: string, values: CheckedArguments): string | undefined {
+    const [value, param] = [values[name], this.source.declaration.params[name]];
+    return value === undefined || param === undefined ? undefined : typeOf(param).render(value, param);
+  }
+
+  private placeholderOf(name: string, values: CheckedArguments): string | undefined {
+    return values[name] === undefined ? undefined : fileMark(name);
+  }
+}
+
+/** Stands for the path of a private file. The NUL in it keeps it apart from every argument there can be. */
+function fileMark(name: string): string {
+  return `\0{${name}}`;
+}
+
+function holds(value: unknown): boolean {
+  return value !== undefined && value !== false;
+}
+
+function checkSizes(argv: readonly string[], env: Readonly<Record<string, string>>): void {
+  let total = 0;
+  for (const element of argv) total += sizeOf(element);
+  for (const name in env) total += sizeOf(`${name}=${env[name]}`);
+  if (total > MOST_BYTES_OF_ALL) throw invalidArguments([{ path: '', message: 'are too large together for a process' }]);
+}
+
+function sizeOf(text: string): number {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MOST_BYTES_OF_ONE) throw invalidArguments([{ path: '', message: 'one of them is too large for a process' }]);
+  return bytes + 1;
+}

@@ -1,0 +1,109 @@
+import { realpath, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Finding } from './catalogue-mistakes.js';
+import type { CommandDeclaration } from './catalogue-schema.js';
+import type { Surroundings } from './command-compiler.js';
+import { baseEnvironment, expandVariables, namesSecret } from './environment.js';
+import { findProgram } from './executables.js';
+import { inKernelFolder } from './path-jail.js';
+import { parsePlaceholder } from './templates.js';
+
+/** Where the catalogue finds itself. */
+export interface Host {
+  /** Relative roots and `cwd` start here. */
+  readonly workingDirectory: string;
+  /** Folders that programs are looked for in. */
+  readonly folders: readonly string[];
+  readonly variable: (name: string) => string | undefined;
+}
+
+export type Resolution =
+  | { readonly kind: 'resolved'; readonly surroundings: Surroundings }
+  /** The program of an `optional` command is not on this host. */
+  | { readonly kind: 'absent'; readonly finding: Finding }
+  | { readonly kind: 'mistaken'; readonly mistakes: readonly Finding[] };
+
+/** Finds everything that a declaration refers to on this host, or everything that is missing or unfit. */
+export async function resolveSurroundings(declaration: CommandDeclaration, host: Host): Promise<Resolution> {
+  const mistakes: Finding[] = [];
+  const report = (finding: Finding) => void mistakes.push(finding);
+  const roots = await resolveRoots(declaration, host, report);
+  const cwd = declaration.cwd === undefined ? '/' : await resolveFolder(declaration.cwd, ['cwd'], host, report);
+  const { env, envSecrets } = resolveEnvironment(declaration, host, report);
+  const program = await resolveProgram(declaration, host);
+  if ('message' in program) report(program);
+  if (mistakes.length > 0) return { kind: 'mistaken', mistakes };
+  if ('absent' in program) return { kind: 'absent', finding: program.absent };
+  if ('file' in program) return { kind: 'resolved', surroundings: { file: program.file, cwd: cwd ?? '/', env, roots, envSecrets } };
+  return { kind: 'mistaken', mistakes };
+}
+
+type Report = (finding: Finding) => void;
+
+async function resolveRoots(declaration: CommandDeclaration, host: Host, report: Report): Promise<ReadonlyMap<string, string>> {
+  const roots = new Map<string, string>();
+  for (const [name, param] of Object.entries(declaration.params)) {
+    if (param.type !== 'path') continue;
+    const root = await resolveFolder(param.root, ['params', name, 'root'], host, report);
+    if (root !== undefined) roots.set(name, root);
+  }
+  return roots;
+}
+
+async function resolveFolder(text: string, path: readonly string[], host: Host, report: Report): Promise<string | undefined> {
+  const expanded = expand(text, path, host, report);
+  if (expanded === undefined) return undefined;
+  const folder = await realpath(resolve(host.workingDirectory, expanded.text)).catch(() => undefined);
+  const isFolder = folder !== undefined && (await stat(folder).catch(() => undefined))?.isDirectory();
+  if (folder !== undefined && isFolder && !inKernelFolder(folder)) return folder;
+  report({ path, message: isFolder ? 'must not lie in a folder of the kernel' : 'expected a folder that exists' });
+  return undefined;
+}
+
+function resolveEnvironment({ env }: CommandDeclaration, host: Host, report: Report) {
+  const resolved: Record<string, string> = { ...baseEnvironment(host.folders) };
+  const envSecrets: string[] = [];
+  for (const [name, text] of Object.entries(env)) {
+    if (parsePlaceholder(text) !== undefined) continue;
+    const expanded = expand(text, ['env', name], host, report);
+    if (expanded === undefined) continue;
+    resolved[name] = expanded.text;
+    if (expanded.usesVariable && namesSecret(name)) envSecrets.push(expanded.text);
+  }
+  return { env: resolved, envSecrets };
+}
+
+function expand(text: string, path: readonly string[], host: Host, report: Report) {
+  const expansion = expandVariables(text, host.variable);
+  switch (expansion.kind) {
+    case 'expanded':
+      return expansion;
+    case 'missing':
+      report({ path, message: `the variable ${expansion.name} is not set and has no default` });
+      return undefined;
+    case 'malformed':
+      report({ path, message: 'expected variables as ${NAME} or ${NAME:-default}' });
+      return undefined;
+  }
+}
+
+async function resolveProgram(
+  declaration: CommandDeclaration,
+  host: Host,
+): Promise<{ file: string | null } | { absent: Finding } | Finding> {
+  const { exec, script, optional } = declaration;
+  const program = script?.interpreter ?? exec?.[0];
+  if (typeof program !== 'string') return { file: null };
+  const path = script ? ['script', 'interpreter'] : ['exec', 0];
+  const found = await findProgram(program, host.folders);
+  switch (found.kind) {
+    case 'found':
+      return { file: found.file };
+    case 'unsafe':
+      return { path, message: found.reason };
+    case 'missing':
+      return optional
+        ? { absent: { path, message: 'the program is not installed: the command is left out' } }
+        : { path, message: 'the program is not installed, or not in a folder of PATH that is safe' };
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Entry point of an executor host: a small process that starts programs for the gateway. Spawning copies the page tables of
+ * the spawner and blocks its event loop, so it is done here, where there are few pages and nobody waits.
+ * Started by `ExecutorHost`, fed over the IPC channel; it ends when the channel does, however the gateway ended.
+ */
+import { closeInheritedDescriptors } from './launcher-descriptors.js';
+import { Outbox } from './launcher-outbox.js';
+import type { HostCommand, StartCommand } from './launcher-protocol.js';
+import { HostRun } from './launcher-run.js';
+
+/** After so many starts their pids are reported and events looked at, before the next ones. */
+const STARTS_PER_TURN = 8;
+
+const waiting = new Map<number, StartCommand>();
+const runs = new Map<number, HostRun>();
+const outbox = new Outbox(
+  (batch, sent) => process.send?.(batch, undefined, undefined, sent),
+  () => runs.forEach((run) => run.resume()),
+);
+
+function startSome(): void {
+  let starts = 0;
+  for (const [id, command] of waiting) {
+    if (starts++ === STARTS_PER_TURN) break;
+    waiting.delete(id);
+    const run = new HostRun(command, outbox, () => runs.delete(id));
+    runs.set(id, run);
+    run.start();
+  }
+  // At once: should this process be killed, the gateway must know whom to kill.
+  outbox.flush();
+  if (waiting.size > 0) setImmediate(startSome);
+}
+
+function carryOut(batch: readonly HostCommand[]): void {
+  const idle = waiting.size === 0;
+  for (const command of batch) {
+    if (command.kind === 'start') waiting.set(command.id, command);
+    else if (waiting.delete(command.id)) outbox.push({ kind: 'failed', id: command.id, reason: 'the run was ended before its start' });
+    else runs.get(command.id)?.kill(command.signal);
+  }
+  if (idle && waiting.size > 0) startSome();
+}
+
+function end(code: number): never {
+  runs.forEach((run) => run.kill('SIGKILL'));
+  process.exit(code);
+}
+
+// A terminal signals its whole foreground group, this process too; what is to end is the gateway's decision.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']) process.on(signal, () => undefined);
+process.on('disconnect', () => end(0));
+process.on('uncaughtException', (error) => {
+  console.error('sallyport executor host:', error);
+  end(1);
+});
+process.on('message', carryOut);
+closeInheritedDescriptors();
+process.title = 'sallyport-executor';
+outbox.push({ kind: 'ready' });

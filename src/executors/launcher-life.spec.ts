@@ -1,0 +1,133 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { fixture, isAlive, livingGroup } from '../../test/fixtures/fixture.js';
+import { launch } from '../../test/fixtures/launched-run.js';
+import { eventually } from '../../test/kit/eventually.js';
+import { ProcessLauncher, type ProcessLauncherOptions } from './launcher.js';
+
+let launcher: ProcessLauncher;
+
+async function startLauncher(options: ProcessLauncherOptions = { hosts: 1 }): Promise<ProcessLauncher> {
+  launcher = new ProcessLauncher(options);
+  await launcher.start();
+  return launcher;
+}
+
+function onlyHost(): number {
+  expect(launcher.hostPids).toHaveLength(1);
+  return launcher.hostPids[0] as number;
+}
+
+afterEach(() => launcher.stop());
+
+describe('the hosts of a launcher', () => {
+  it('share the work', async () => {
+    await startLauncher({ hosts: 2 });
+    const runs = [1, 2, 3, 4].map(() => launch(launcher, ['/bin/sh', '-c', 'echo $$; echo $PPID; exec sleep 60']));
+    await Promise.all(runs.map((run) => run.pid()));
+    const parents = await Promise.all(runs.map((run) => eventually(() => Buffer.concat(run.stdout).toString().split('\n', 3)[1] || false)));
+    for (const pid of launcher.hostPids) expect(parents.filter((parent) => Number(parent) === pid)).toHaveLength(2);
+  });
+
+  it('are all gone after stop, and what they ran with them', async () => {
+    await startLauncher({ hosts: 2 });
+    const hosts = launcher.hostPids;
+    const run = launch(launcher, [fixture('ignores-term')]);
+    const pid = await run.pid();
+    await launcher.stop();
+    expect(hosts.filter(isAlive)).toEqual([]);
+    expect(await run.ended).toEqual({ kind: 'lost' });
+    expect(launcher.hostPids).toEqual([]);
+    await eventually(() => livingGroup(pid).length === 0);
+    await launcher.stop();
+    expect(() => launch(launcher, ['/bin/true'])).toThrow(expect.objectContaining({ code: 'executor_unavailable' }));
+  });
+
+  it('are gone after a stop in the middle of the start', async () => {
+    launcher = new ProcessLauncher({ hosts: 2 });
+    const starting = launcher.start();
+    const hosts = launcher.hostPids;
+    const refused = expect(starting).rejects.toMatchObject({ code: 'executor_unavailable' });
+    await launcher.stop();
+    await refused;
+    expect(hosts).toHaveLength(2);
+    expect(hosts.filter(isAlive)).toEqual([]);
+  });
+
+  it('can be stopped before they were started', async () => {
+    launcher = new ProcessLauncher();
+    await launcher.stop();
+    expect(launcher.hostPids).toEqual([]);
+  });
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1'] as const)('live through %s', async (signal) => {
+    await startLauncher();
+    process.kill(onlyHost(), signal);
+    expect(await launch(launcher, [fixture('exits-with'), '7']).ended).toEqual({ kind: 'exited', code: 7 });
+  });
+});
+
+describe('a host that is killed', () => {
+  it('ends its runs as lost, takes their groups along and is replaced', async () => {
+    const losses: unknown[] = [];
+    await startLauncher({ hosts: 1, onHostLost: (host) => losses.push(host) });
+    const host = onlyHost();
+    const run = launch(launcher, [fixture('ignores-term')]);
+    const withGrandchild = launch(launcher, [fixture('spawns-grandchild')]);
+    const pids = [await run.pid(), await withGrandchild.pid()];
+    process.kill(host, 'SIGKILL');
+    expect([await run.ended, await withGrandchild.ended]).toEqual([{ kind: 'lost' }, { kind: 'lost' }]);
+    await eventually(() => !pids.some(isAlive));
+    expect(losses).toEqual([{ pid: host, runs: 2 }]);
+    const again = await eventually(() => launch(launcher, [fixture('exits-with'), '7']));
+    expect(await again.ended).toEqual({ kind: 'exited', code: 7 });
+    expect(onlyHost()).not.toBe(host);
+  });
+
+  it('leaves the work to the others', async () => {
+    await startLauncher({ hosts: 2 });
+    process.kill(launcher.hostPids[0] as number, 'SIGKILL');
+    await eventually(() => launcher.hostPids.length === 1);
+    expect(await launch(launcher, [fixture('exits-with'), '7']).ended).toEqual({ kind: 'exited', code: 7 });
+  });
+
+  it('makes the executor unavailable until its replacement is there', async () => {
+    await startLauncher();
+    process.kill(onlyHost(), 'SIGKILL');
+    await eventually(() => launcher.hostPids.length === 0);
+    expect(() => launch(launcher, ['/bin/true'])).toThrow(expect.objectContaining({ code: 'executor_unavailable' }));
+    await eventually(() => launcher.hostPids.length === 1);
+  });
+});
+
+describe('a gateway', () => {
+  const program = fileURLToPath(new URL('../../test/fixtures/tiny-gateway.js', import.meta.url));
+
+  it('that is killed leaves neither host nor runs behind', async () => {
+    const gateway = spawn(process.execPath, [program, fixture('ignores-term')], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const pids = (await firstLines(gateway.stdout, 2)).map(Number);
+    expect(pids.filter(isAlive)).toEqual(pids);
+    gateway.kill('SIGKILL');
+    await eventually(() => !pids.some(isAlive));
+  });
+
+  it('passes on no descriptor that it inherited itself', async () => {
+    const script = 'exec 9< /etc/passwd; exec "$@"';
+    const list = ['/bin/sh', '-c', 'ls /proc/$$/fd | xargs'];
+    const gateway = spawn('/bin/sh', ['-c', script, 'sh', process.execPath, program, ...list], { stdio: ['ignore', 'pipe', 'inherit'] });
+    expect((await firstLines(gateway.stdout, 2))[1]).toBe('0 1 2');
+    await once(gateway, 'exit');
+  });
+});
+
+async function firstLines(output: NodeJS.ReadableStream, count: number): Promise<string[]> {
+  let text = '';
+  for await (const data of output) {
+    text += String(data);
+    const lines = text.split('\n');
+    if (lines.length > count) return lines.slice(0, count);
+  }
+  throw new Error('The output ended early.');
+}

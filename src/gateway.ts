@@ -1,0 +1,121 @@
+import type { Logger } from 'pino';
+import type { Bootstrap, KeyService } from './auth/key.service.js';
+import { LOCAL_PRINCIPAL } from './auth/local-principal.js';
+import type { Catalogue } from './commands/catalogue.js';
+import type { Settings } from './config/settings.schema.js';
+import type { AuditLog } from './domain/audit.js';
+import type { Db } from './domain/db.js';
+import type { Clock } from './domain/ports.js';
+import type { RunStore } from './domain/stores.js';
+import type { ProcessLauncher } from './executors/launcher.js';
+import type { ReadinessService } from './health/readiness.js';
+import { closeLostRuns } from './runs/run-recovery.js';
+import type { RunService } from './runs/run.service.js';
+import type { DataDirLock } from './storage/sqlite/data-dir-lock.js';
+import type { SqliteDb } from './storage/sqlite/sqlite-db.js';
+
+const PRUNE_EVERY_MS = 60 * 60 * 1000;
+
+/** The parts that have a life. */
+export interface Parts {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly lock: DataDirLock;
+  readonly storage: SqliteDb;
+  readonly db: Db;
+  readonly runStore: RunStore;
+  readonly audit: AuditLog;
+  readonly keys: KeyService;
+  readonly catalogue: Catalogue;
+  readonly launcher: ProcessLauncher;
+  readonly runs: RunService;
+  readonly readiness: ReadinessService;
+  readonly clock: Clock;
+}
+
+/**
+ * The life of the gateway behind its doors. `open` is enough for the command line; `start` is for a server.
+ * `stop` works after half a start, and more than once.
+ */
+export class Gateway {
+  private pruning: NodeJS.Timeout | undefined;
+  private serving = false;
+
+  constructor(readonly parts: Parts) {}
+
+  /** The store. Several processes may have it open at once. */
+  async openStore(): Promise<void> {
+    await this.parts.storage.start();
+  }
+
+  /** Store, catalogue and executors: what it takes to run commands without a server. */
+  async open(): Promise<void> {
+    await this.openStore();
+    await this.parts.catalogue.reload();
+    await this.parts.launcher.start();
+  }
+
+  /**
+   * Everything, for a server: takes DATA_DIR for itself, gives an empty store its first key, closes the runs of a gateway that died.
+   * @returns the first key, when one was made
+   */
+  async start(): Promise<Bootstrap> {
+    const { lock, keys, settings, logger, catalogue } = this.parts;
+    lock.acquire();
+    await this.open();
+    for (const { file, line, path, message } of catalogue.warnings) logger.warn({ file, line, path }, `catalogue: ${message}`);
+    const bootstrap = await keys.bootstrap(settings.ADMIN_KEY);
+    const lost = await closeLostRuns({ ...this.parts, store: this.parts.runStore });
+    if (lost > 0) logger.warn({ runs: lost }, 'runs that the last gateway left open are closed as lost');
+    await this.note('gateway.started', { commands: catalogue.all().length, catalogue: catalogue.digest });
+    this.serving = true;
+    this.pruning = setInterval(() => void this.prune(), PRUNE_EVERY_MS).unref();
+    void this.prune();
+    return bootstrap;
+  }
+
+  /** Readiness off, no new runs; those under way get their time, then are ended and recorded. `hurry` cuts the time short. */
+  async drain(timeoutMs: number, hurry: AbortSignal): Promise<void> {
+    this.parts.readiness.drain();
+    const drained = this.parts.runs.drain(timeoutMs);
+    await Promise.race([drained, new Promise<void>((resolve) => hurry.addEventListener('abort', () => resolve(), { once: true }))]);
+    if (hurry.aborted) await this.parts.runs.drain(0);
+    await drained;
+  }
+
+  async stop(): Promise<void> {
+    const { runs, launcher, storage, lock, logger } = this.parts;
+    clearInterval(this.pruning);
+    const steps: [string, () => unknown][] = [
+      ['runs', () => runs.drain(0)],
+      ['executors', () => launcher.stop()],
+      ['audit', () => (this.serving ? this.note('gateway.stopped', {}) : undefined)],
+      ['storage', () => storage.stop()],
+      ['lock', () => lock.release()],
+    ];
+    for (const [part, stop] of steps) {
+      try {
+        await stop();
+      } catch (error) {
+        logger.error({ err: error, part }, 'a part of the gateway did not stop cleanly');
+      }
+    }
+    this.serving = false;
+  }
+
+  private async prune(): Promise<void> {
+    const { runStore, settings, logger } = this.parts;
+    const before = new Date(Date.now() - settings.RETENTION_DAYS * 86_400_000).toISOString();
+    try {
+      const removed = await runStore.prune({ before, maxRuns: settings.RETENTION_RUNS, maxOutputBytes: settings.RETENTION_BYTES });
+      if (removed > 0) logger.info({ runs: removed }, 'old runs removed');
+    } catch (error) {
+      logger.warn({ err: error }, 'old runs could not be removed; the next try is in an hour');
+    }
+  }
+
+  private note(action: 'gateway.started' | 'gateway.stopped', details: Readonly<Record<string, unknown>>): Promise<void> {
+    const { db, audit } = this.parts;
+    return db.commit([audit.appended({ action, principalId: LOCAL_PRINCIPAL.id, subject: 'gateway', requestId: 'local', details })]);
+  }
+}

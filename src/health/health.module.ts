@@ -1,0 +1,17 @@
+import { type DynamicModule, type InjectionToken, Module } from '@nestjs/common';
+import type { Probe } from '../domain/ports.js';
+import { HealthController } from './health.controller.js';
+import { ReadinessService } from './readiness.js';
+
+@Module({})
+export class HealthModule {
+  /** @param probes tokens of the probes that `/ready` asks */
+  static asking(probes: InjectionToken[]): DynamicModule {
+    return {
+      module: HealthModule,
+      controllers: [HealthController],
+      providers: [{ provide: ReadinessService, inject: probes, useFactory: (...rooms: Probe[]) => new ReadinessService(rooms) }],
+      exports: [ReadinessService],
+    };
+  }
+}

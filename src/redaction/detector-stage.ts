@@ -1,0 +1,105 @@
+import { HINTS, HINT_SPAN, detectorsFor } from './detectors.js';
+import { localPartStart } from './email.js';
+import { MASK_OPENING, maskEnd, maskOf, type RedactionKind } from './masks.js';
+import { CONTEXT, Window, type Match, type Tail } from './reader.js';
+import type { Stage } from './stage.js';
+
+/** What a place holds: a match of a kind, a mask that was there before, nothing, or it cannot be told yet. */
+type Finding = { readonly kind: RedactionKind; readonly match: Match } | { readonly maskEnd: number } | 'none' | 'more';
+
+/**
+ * Masks what the detectors recognise. Every decision depends on a bounded stretch of text around its place and is taken only
+ * when that stretch is known, from left to right; that is why chunks do not matter.
+ */
+export class DetectorStage implements Stage {
+  /** Some context that is already released, then what is not. Cut after every mask. */
+  #text = '';
+  #released = 0;
+  /** Everything before is decided. */
+  #decided = 0;
+  /** Set while a match goes on beyond the text at hand. */
+  #tail: Tail | null = null;
+  #final = false;
+
+  constructor(private readonly onRedaction: (kind: RedactionKind) => void) {}
+
+  push(text: string): string {
+    this.#text += text;
+    return this.#decide();
+  }
+
+  end(): string {
+    this.#final = true;
+    return this.#decide();
+  }
+
+  #decide(): string {
+    const out: string[] = [];
+    let window = this.#cut(new Window(this.#text, this.#final), 0);
+    while (this.#tail === null) {
+      this.#decided = nextCandidate(window.text, this.#decided);
+      const finding = find(window, this.#decided);
+      if (finding === 'more' || this.#decided >= window.text.length) break;
+      if (finding === 'none') this.#decided += 1;
+      else if ('maskEnd' in finding) {
+        out.push(window.text.slice(this.#released, finding.maskEnd));
+        window = this.#cut(window, finding.maskEnd);
+      } else {
+        out.push(window.text.slice(this.#released, finding.match.start), maskOf(finding.kind));
+        this.onRedaction(finding.kind);
+        this.#tail = finding.match.tail ?? null;
+        window = this.#cut(window, finding.match.end);
+      }
+    }
+    out.push(this.#release(window));
+    return out.join('');
+  }
+
+  /** Drops the text up to `end`, and on to the end of the match that is under way. */
+  #cut(window: Window, end: number): Window {
+    if (end === 0 && this.#tail === null) return window;
+    const state = this.#tail?.(window, end);
+    if (state?.ended) this.#tail = null;
+    this.#released = 0;
+    this.#decided = 0;
+    return new Window(window.text.slice(state?.end ?? end), window.final);
+  }
+
+  /** Lets go of everything that no undecided match can begin in; keeps the context that later decisions look at. */
+  #release(window: Window): string {
+    if (this.#tail !== null) {
+      this.#text = window.text;
+      return '';
+    }
+    const safe = window.final ? window.text.length : Math.max(this.#released, localPartStart(window, this.#decided));
+    const out = window.text.slice(this.#released, safe);
+    const dropped = Math.max(0, safe - CONTEXT);
+    this.#text = window.text.slice(dropped);
+    this.#released = safe - dropped;
+    this.#decided -= dropped;
+    return out;
+  }
+}
+
+/** The next place that deserves a look, or the end of the text. Near the end, where a hint may be incomplete, that is every place. */
+function nextCandidate(text: string, from: number): number {
+  const sure = text.length - HINT_SPAN;
+  if (from === 0 || from >= sure) return from;
+  HINTS.lastIndex = from;
+  const hit = HINTS.exec(text)?.index ?? text.length;
+  return Math.min(hit, sure);
+}
+
+function find(window: Window, at: number): Finding {
+  const code = window.text.charCodeAt(at);
+  if (code === MASK_OPENING) {
+    const end = maskEnd(window.text, at, window.final);
+    return typeof end === 'number' ? { maskEnd: end } : end;
+  }
+  for (const { kind, recognise } of detectorsFor(code)) {
+    const verdict = recognise(window, at);
+    if (verdict === 'more') return 'more';
+    if (verdict !== 'none') return { kind, match: verdict };
+  }
+  return 'none';
+}

@@ -1,0 +1,43 @@
+import { DetectorStage } from './detector-stage.js';
+import type { RedactionKind } from './masks.js';
+import { SecretAutomaton } from './secret-automaton.js';
+import { secretForms } from './secret-forms.js';
+import { SecretStage } from './secret-stage.js';
+import type { Stage } from './stage.js';
+
+export interface RedactorOptions {
+  /** Exact values to mask, in every encoding that `secretForms` lists. Those under four characters are left alone. */
+  readonly secrets?: readonly string[];
+  /** Called once for every mask that is put in. */
+  readonly onRedaction?: (kind: RedactionKind) => void;
+}
+
+/**
+ * Masks secrets and personal data in a stream: `«redacted:kind»`. One redactor serves one stream (stdout, stderr) of one run.
+ *
+ * The output does not depend on how the input is split, and redacting it again changes nothing. Time is linear in the input.
+ * Text goes out as soon as nothing that is still to come can change it: whole lines at once, of an unfinished line all but a
+ * last word. Only a declared secret that contains line ends, or is wrapped at an encoder's column, holds back more. From the
+ * header of a private key on nothing goes out until its footer; in its place stands the mask.
+ */
+export interface Redactor {
+  push(text: string): string;
+  /** Bytes of UTF-8. A sequence may be split over calls; what is no UTF-8 becomes U+FFFD. Use either this or `push`. */
+  pushBytes(bytes: Uint8Array): string;
+  /** The rest. Call it once, when the stream has ended. */
+  end(): string;
+}
+
+/** @throws GatewayError `invalid_arguments` when the secrets are too long to be masked (see `secretForms`) */
+export function createRedactor({ secrets = [], onRedaction = () => undefined }: RedactorOptions = {}): Redactor {
+  const stages: Stage[] = [new DetectorStage(onRedaction)];
+  const forms = secretForms(secrets);
+  if (forms.length > 0) stages.unshift(new SecretStage(new SecretAutomaton(forms), onRedaction));
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  const push = (text: string): string => stages.reduce((input, stage) => stage.push(input), text);
+  return {
+    push,
+    pushBytes: (bytes) => push(decoder.decode(bytes, { stream: true })),
+    end: () => stages.reduce((input, stage) => stage.push(input) + stage.end(), decoder.decode()),
+  };
+}

@@ -1,0 +1,101 @@
+import type { AbortCause, OutputChunk, OutputStream, Run, RunEvent } from '../domain/run.js';
+
+/**
+ * A run under way: its state so far, its output so far, and the one AbortController that ends it.
+ * Readers pull from the kept output, so a slow one costs no memory and never holds up the command.
+ */
+export class LiveRun {
+  private readonly abortController = new AbortController();
+  private readonly outputSoFar: OutputChunk[] = [];
+  private readonly end = Promise.withResolvers<Run>();
+  private readonly waiters = new Set<() => void>();
+  private state: 'queued' | 'running' | 'ended' = 'queued';
+
+  constructor(public run: Run) {
+    // A failure to record the outcome is told to whoever waits; when nobody does, the service has logged it.
+    this.end.promise.catch(() => undefined);
+  }
+
+  get signal(): AbortSignal {
+    return this.abortController.signal;
+  }
+
+  /** What ended the run from outside, if anything did. */
+  get cause(): AbortCause | undefined {
+    return this.signal.aborted ? (this.signal.reason as AbortCause) : undefined;
+  }
+
+  get output(): readonly OutputChunk[] {
+    return this.outputSoFar;
+  }
+
+  /** The ended run, once its outcome is durable. Rejects when the outcome could not be recorded. */
+  get finished(): Promise<Run> {
+    return this.end.promise;
+  }
+
+  get isEnded(): boolean {
+    return this.state === 'ended';
+  }
+
+  /** Ends the run from outside. The first cause counts; later ones are ignored. */
+  abort(cause: AbortCause): void {
+    if (!this.signal.aborted && !this.isEnded) this.abortController.abort(cause);
+  }
+
+  begin(startedAt: string): void {
+    this.run = { ...this.run, status: 'running', startedAt };
+    this.state = 'running';
+    this.wake();
+  }
+
+  append(stream: OutputStream, data: string): void {
+    this.outputSoFar.push({ stream, seq: this.outputSoFar.length + 1, data });
+    this.wake();
+  }
+
+  /** Takes over output that another run of the same call produced. */
+  adopt(chunks: readonly OutputChunk[]): void {
+    this.outputSoFar.push(...chunks);
+  }
+
+  finish(run: Run): void {
+    this.run = run;
+    this.state = 'ended';
+    this.end.resolve(run);
+    this.wake();
+  }
+
+  /** The outcome cannot be recorded: listeners end, and whoever waits is told. */
+  fail(error: unknown): void {
+    this.state = 'ended';
+    this.end.reject(error);
+    this.wake();
+  }
+
+  /** All events from the start, or the output after `afterSeq`; ends with `finished`. Leaving the loop leaves the run alone. */
+  async *events(afterSeq = 0): AsyncGenerator<RunEvent, void, undefined> {
+    let next = afterSeq;
+    while (this.state === 'queued') await this.change();
+    if (this.run.startedAt !== null) yield { kind: 'started', run: this.run };
+    for (;;) {
+      while (next < this.outputSoFar.length) {
+        const chunk = this.outputSoFar[next++];
+        if (chunk) yield { kind: 'output', chunk };
+      }
+      if (this.isEnded) break;
+      await this.change();
+    }
+    yield { kind: 'finished', run: await this.finished };
+  }
+
+  private change(): Promise<void> {
+    return new Promise((resolve) => this.waiters.add(resolve));
+  }
+
+  private wake(): void {
+    if (this.waiters.size === 0) return;
+    for (const resolve of this.waiters) resolve();
+    this.waiters.clear();
+  }
+}

@@ -1,0 +1,85 @@
+import type { ExecutorKind } from '../domain/command.js';
+import { GatewayError } from '../domain/errors.js';
+import type { ExecutionEnd, Executor } from '../domain/executor.js';
+import type { Clock } from '../domain/ports.js';
+import type { RunOutcome } from '../domain/run.js';
+import type { Metrics } from '../metrics/metrics.js';
+import type { Attempt, Resilience } from '../resilience/resilience.js';
+import { OutputCollector } from './output-collector.js';
+import type { RunWalk } from './run-walk.js';
+
+interface Attempted extends Attempt {
+  readonly end: ExecutionEnd;
+  /** Output of this attempt, still to be shown: the collector keeps a retried command's output back until it is the last. */
+  readonly collector: OutputCollector;
+}
+
+/** The step `execute`: waits for the slot, then lets the executor work inside timeout, retry and breaker. */
+export class RunExecution {
+  private readonly executors: ReadonlyMap<ExecutorKind, Executor>;
+
+  constructor(
+    executors: readonly Executor[],
+    private readonly rooms: { readonly resilience: Resilience; readonly metrics: Metrics; readonly clock: Clock },
+  ) {
+    this.executors = new Map(executors.map((executor) => [executor.kind, executor]));
+  }
+
+  /** Sets the walk's outcome. Never rejects for what the command did. */
+  async carryOut(walk: RunWalk): Promise<void> {
+    const { live, command } = walk;
+    if (!(await walk.ticket?.granted) || live.cause) {
+      walk.outcome = live.cause ?? { kind: 'cancelled', by: 'shutdown' };
+      return;
+    }
+    walk.startedAt = this.rooms.clock.monotonic();
+    live.begin(this.rooms.clock.now());
+    const timer = setTimeout(() => live.abort({ kind: 'timed_out', afterMs: command.timeoutMs }), command.timeoutMs);
+    try {
+      const { end, collector } = await this.rooms.resilience.run(command, live.signal, (number) => this.attempt(walk, number));
+      collector.release();
+      walk.outcome = live.cause ?? end;
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      walk.outcome = { kind: 'rejected', reason: error.code };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private async attempt(walk: RunWalk, number: number): Promise<Attempted> {
+    const { live, command, preparation, origin } = walk;
+    walk.attempts = number;
+    walk.truncated = false;
+    if (number > 1) this.rooms.metrics.retries.inc({ command: command.name });
+    const collector = new OutputCollector(live, {
+      secrets: preparation.secrets,
+      keepBack: command.retry !== null,
+      onRedaction: (kind) => this.rooms.metrics.redactions.inc({ kind }),
+    });
+    const end = await this.executor(command.executor).execute(preparation.invocation, {
+      runId: live.run.id,
+      signal: live.signal,
+      outputBytes: command.limits.outputBytes,
+      traceparent: origin.traceparent,
+      onOutput: (stream, data) => {
+        this.rooms.metrics.runOutputBytes.inc(data.length);
+        collector.take(stream, data);
+      },
+      onTruncated: () => void (walk.truncated = true),
+    });
+    collector.close();
+    walk.redactions = collector.redactions;
+    return { end, collector, failed: !live.cause && isFailure(end) };
+  }
+
+  private executor(kind: ExecutorKind): Executor {
+    const executor = this.executors.get(kind);
+    if (!executor) throw new Error(`no executor for ${kind}`);
+    return executor;
+  }
+}
+
+function isFailure(end: Extract<RunOutcome, ExecutionEnd>): boolean {
+  return end.kind !== 'exited' || end.code !== 0;
+}

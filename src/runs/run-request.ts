@@ -1,0 +1,35 @@
+import { z } from 'zod';
+
+/** What a caller may ask: a command by name with arguments, or free text that a phrase resolves. */
+export interface RunRequest {
+  readonly command?: string | undefined;
+  readonly args?: unknown;
+  readonly text?: string | undefined;
+}
+
+const named = z
+  .strictObject({
+    command: z.string().min(1).max(64).meta({ description: 'Name of a command', examples: ['git.log'] }),
+    args: z.record(z.string(), z.unknown()).optional().meta({ description: 'Its arguments, as `GET /commands/{name}` describes them', examples: [{ count: 5 }] }),
+  })
+  .meta({ title: 'By name' });
+
+const phrased = z
+  .strictObject({ text: z.string().min(1).max(1000).meta({ description: 'A phrase of a command', examples: ['git log'] }) })
+  .meta({ title: 'By phrase' });
+
+/** Body of `/run` and `/stream`, and an item of `/batch`. */
+export const runRequestSchema = z.union([named, phrased], { error: 'expected {command, args} or {text}' }).meta({ id: 'RunRequest' });
+
+export const MAX_BATCH_ITEMS = 100;
+
+export const batchRequestSchema = z
+  .strictObject({
+    items: z.array(z.unknown()).min(1).max(MAX_BATCH_ITEMS).meta({ description: 'Run requests; each is checked by itself', items: { $ref: '#/components/schemas/RunRequest' } }),
+    mode: z.enum(['parallel', 'sequential']).default('parallel'),
+    stopOnError: z.boolean().default(false).meta({ description: 'Sequential only: the first item that does not succeed ends the batch' }),
+  })
+  .refine(({ mode, stopOnError }) => mode === 'sequential' || !stopOnError, { path: ['stopOnError'], error: 'only a sequential batch can stop on an error' })
+  .meta({ id: 'BatchRequest' });
+
+export type BatchRequest = z.output<typeof batchRequestSchema>;

@@ -1,0 +1,53 @@
+import { Readable } from 'node:stream';
+import { StreamableFile } from '@nestjs/common';
+import type { RunEvent } from '../domain/run.js';
+import { summarise } from './run-envelope.js';
+
+const HEARTBEAT_MS = 15_000;
+
+/** Run events as Server-Sent Events (WHATWG HTML §9.2): `run.started`, `output` (id = seq), `run.finished`; a comment every 15 s. */
+export function eventStream(events: AsyncGenerator<RunEvent, void, undefined>): StreamableFile {
+  const frames = Readable.from(framesOf(events), { objectMode: false, highWaterMark: 64 * 1024 });
+  return new StreamableFile(frames, { type: 'text/event-stream; charset=utf-8' });
+}
+
+async function* framesOf(events: AsyncGenerator<RunEvent, void, undefined>): AsyncGenerator<string, void, undefined> {
+  yield ': open\n\n';
+  let next = events.next();
+  try {
+    for (;;) {
+      const event = await within(next, HEARTBEAT_MS);
+      if (event === 'late') {
+        yield ': still here\n\n';
+        continue;
+      }
+      if (event.done) return;
+      yield frame(event.value);
+      next = events.next();
+    }
+  } finally {
+    // Not awaited: a generator that waits for the next event cannot return before it has come.
+    void events.return();
+  }
+}
+
+/** The promise's value, or `late` when it takes longer than `ms`. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | 'late'> {
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await Promise.race([promise, new Promise<'late'>((resolve) => (timer = setTimeout(resolve, ms, 'late')))]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function frame(event: RunEvent): string {
+  switch (event.kind) {
+    case 'started':
+      return `event: run.started\ndata: ${JSON.stringify(summarise(event.run))}\n\n`;
+    case 'output':
+      return `event: output\nid: ${event.chunk.seq}\ndata: ${JSON.stringify(event.chunk)}\n\n`;
+    case 'finished':
+      return `event: run.finished\ndata: ${JSON.stringify(summarise(event.run))}\n\n`;
+  }
+}

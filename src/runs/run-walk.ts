@@ -1,0 +1,42 @@
+import type { Command, Preparation } from '../domain/command.js';
+import type { Principal } from '../domain/principal.js';
+import type { RunOutcome } from '../domain/run.js';
+import type { Ticket } from './admission.js';
+import type { LiveRun } from './live-run.js';
+import type { CachedResult } from './result-cache.js';
+import type { RunRequest } from './run-request.js';
+
+/** Who asks, and under which request. The same for every door. */
+export interface RunOrigin {
+  readonly principal: Principal;
+  readonly requestId: string;
+  readonly traceparent: string;
+}
+
+/** One run on its way along the path. Each field is set by the step that its comment names and read by later ones only. */
+export class RunWalk {
+  /** resolve */
+  command!: Command;
+  /** resolve: as the caller gave them, or as a phrase's slots did */
+  args: unknown;
+  /** checkArguments */
+  preparation!: Preparation;
+  /** admit */
+  cached: CachedResult | undefined;
+  /** admit */
+  ticket: Ticket | undefined;
+  /** admit */
+  live!: LiveRun;
+  /** execute */
+  outcome!: RunOutcome;
+  /** execute */
+  startedAt = 0;
+  attempts = 0;
+  truncated = false;
+  redactions = 0;
+
+  constructor(
+    readonly request: RunRequest,
+    readonly origin: RunOrigin,
+  ) {}
+}

@@ -1,0 +1,253 @@
+import type { AuditLog } from '../domain/audit.js';
+import type { Command } from '../domain/command.js';
+import type { Db } from '../domain/db.js';
+import { GatewayError } from '../domain/errors.js';
+import type { Clock, EventBus, RateCounter } from '../domain/ports.js';
+import { type Run, type RunId, statusOf } from '../domain/run.js';
+import { newId } from '../http/request-context.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { assertMayRun, canSee } from '../auth/permissions.js';
+import type { Catalogue } from '../commands/catalogue.js';
+import type { Admission } from './admission.js';
+import { LiveRun } from './live-run.js';
+import { cacheKey, ResultCache } from './result-cache.js';
+import type { RunExecution } from './run-execution.js';
+import type { RunRequest } from './run-request.js';
+import { type RunOrigin, RunWalk } from './run-walk.js';
+
+/** The path, in order. Up to `recordIntent` a refusal is thrown to the caller; from there on the run exists and has an outcome. */
+export const STEPS = [
+  'resolve',
+  'authorise',
+  'checkArguments',
+  'applyPolicy',
+  'admit',
+  'recordIntent',
+  'execute',
+  'recordOutcome',
+  'announce',
+] as const;
+
+type StepName = (typeof STEPS)[number];
+type Step = (walk: RunWalk) => void | Promise<void>;
+
+const ACCEPTING = STEPS.slice(0, STEPS.indexOf('execute'));
+const COMPLETING = STEPS.slice(STEPS.indexOf('execute'));
+
+/** What the path needs from the other rooms. */
+export interface RunRooms {
+  readonly catalogue: Catalogue;
+  readonly rates: RateCounter;
+  readonly admission: Admission;
+  readonly cache: ResultCache;
+  readonly execution: RunExecution;
+  readonly audit: AuditLog;
+  readonly db: Db;
+  readonly events: EventBus;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+}
+
+/** Walks every run along {@link STEPS}, whichever door it came through. */
+export class RunService {
+  private readonly steps: Readonly<Record<StepName, Step>> = {
+    resolve: (walk) => this.resolve(walk),
+    authorise: ({ origin, command }) => assertMayRun(origin.principal, command),
+    checkArguments: async (walk) => void (walk.preparation = await walk.command.prepare(walk.args)),
+    applyPolicy: (walk) => this.applyPolicy(walk),
+    admit: (walk) => this.admit(walk),
+    recordIntent: (walk) => this.recordIntent(walk),
+    execute: (walk) => this.execute(walk),
+    recordOutcome: (walk) => this.recordOutcome(walk),
+    announce: ({ live }) => this.rooms.events.publish('run.finished', { run: live.run }),
+  };
+  private readonly underWay = new Map<RunId, LiveRun>();
+  private accepting = true;
+
+  constructor(private readonly rooms: RunRooms) {}
+
+  /**
+   * Takes a run in. When it resolves, the run is durably recorded and on its way.
+   * @throws GatewayError the refusal, by whichever step; nothing was started
+   */
+  async start(request: RunRequest, origin: RunOrigin): Promise<LiveRun> {
+    const walk = new RunWalk(request, origin);
+    try {
+      for (const step of ACCEPTING) {
+        const pending = this.steps[step](walk);
+        if (pending) await pending;
+      }
+    } catch (error) {
+      walk.ticket?.release();
+      throw error;
+    }
+    this.underWay.set(walk.live.run.id, walk.live);
+    void this.complete(walk);
+    return walk.live;
+  }
+
+  /** A run that is under way in this process. */
+  find(id: RunId): LiveRun | undefined {
+    return this.underWay.get(id);
+  }
+
+  all(): readonly LiveRun[] {
+    return [...this.underWay.values()];
+  }
+
+  /** Takes no more runs; waits up to `timeoutMs` for those under way, then ends them, and resolves when all are recorded. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.accepting = false;
+    const deadline = setTimeout(() => {
+      for (const live of this.underWay.values()) live.abort({ kind: 'cancelled', by: 'shutdown' });
+    }, timeoutMs);
+    await Promise.allSettled(this.all().map(({ finished }) => finished));
+    clearTimeout(deadline);
+  }
+
+  private async complete(walk: RunWalk): Promise<void> {
+    try {
+      for (const step of COMPLETING) {
+        const pending = this.steps[step](walk);
+        if (pending) await pending;
+      }
+    } catch (error) {
+      walk.live.fail(error);
+    } finally {
+      walk.ticket?.release();
+      this.underWay.delete(walk.live.run.id);
+    }
+  }
+
+  private resolve(walk: RunWalk): void {
+    if (!this.accepting) throw new GatewayError('draining', 'The gateway is shutting down and takes no more runs.', { retryAfterSeconds: 5 });
+    const { request, origin } = walk;
+    const visible = (command: Command) => canSee(origin.principal, command);
+    if (request.text !== undefined) {
+      const found = this.rooms.catalogue.resolveText(request.text, visible);
+      if (found.kind === 'unmatched') throw unknownCommand('No command has a phrase like this.', found.suggestions);
+      walk.command = found.command;
+      walk.args = found.args;
+      return;
+    }
+    const name = request.command ?? '';
+    const command = this.rooms.catalogue.get(name);
+    if (!command || !visible(command)) throw unknownCommand('There is no such command.', this.rooms.catalogue.suggest(name, visible));
+    walk.command = command;
+    walk.args = request.args ?? {};
+  }
+
+  private applyPolicy({ command }: RunWalk): void | Promise<void> {
+    const { rate } = command.limits;
+    if (rate === null) return;
+    return this.rooms.rates.spend(`command:${command.name}`, rate).then(({ allowed, resetSeconds }) => {
+      if (allowed) return;
+      this.rooms.metrics.rateLimited.inc({ scope: 'command' });
+      throw new GatewayError('rate_limited', 'This command has been run as often as its own limit allows.', { retryAfterSeconds: resetSeconds });
+    });
+  }
+
+  private admit(walk: RunWalk): void {
+    const { command, preparation, origin } = walk;
+    walk.live = new LiveRun(this.newRun(walk));
+    if (command.cacheMs !== null) {
+      walk.cached = this.rooms.cache.get(cacheKey(command, preparation, origin.principal));
+      this.rooms.metrics.cacheRequests.inc({ result: walk.cached ? 'hit' : 'miss' });
+      if (walk.cached) return;
+    }
+    walk.ticket = this.rooms.admission.claim(command.name, command.limits.concurrent, walk.live.signal);
+  }
+
+  private newRun({ command, preparation, origin }: RunWalk): Run {
+    return {
+      id: newId('run'),
+      command: command.name,
+      commandVersion: command.version,
+      principalId: origin.principal.id,
+      args: preparation.args,
+      requestId: origin.requestId,
+      status: 'queued',
+      outcome: null,
+      truncated: false,
+      redactions: 0,
+      cached: false,
+      attempts: 0,
+      queuedAt: this.rooms.clock.now(),
+      startedAt: null,
+      finishedAt: null,
+      durationMs: null,
+    };
+  }
+
+  private recordIntent({ command, preparation, live, origin }: RunWalk): Promise<void> {
+    return this.commit([
+      { kind: 'run.insert', run: live.run },
+      this.rooms.audit.appended({
+        action: 'run.intent',
+        principalId: origin.principal.id,
+        subject: live.run.id,
+        requestId: origin.requestId,
+        details: { command: command.name, version: command.version, effect: command.effect, argsDigest: preparation.argsDigest, address: origin.principal.address },
+      }),
+    ]);
+  }
+
+  private async execute(walk: RunWalk): Promise<void> {
+    const { live, cached } = walk;
+    walk.startedAt = this.rooms.clock.monotonic();
+    if (cached) {
+      live.begin(this.rooms.clock.now());
+      live.adopt(cached.output);
+      walk.outcome = cached.outcome;
+      walk.redactions = cached.redactions;
+      walk.truncated = cached.truncated;
+      return;
+    }
+    await this.rooms.execution.carryOut(walk);
+    walk.ticket?.release();
+  }
+
+  private async recordOutcome(walk: RunWalk): Promise<void> {
+    const { live, origin, outcome } = walk;
+    const run: Run = {
+      ...live.run,
+      status: statusOf(outcome),
+      outcome,
+      truncated: walk.truncated,
+      redactions: walk.redactions,
+      cached: walk.cached !== undefined,
+      attempts: walk.attempts,
+      finishedAt: this.rooms.clock.now(),
+      durationMs: live.run.startedAt === null ? null : Math.round((this.rooms.clock.monotonic() - walk.startedAt) * 1000) / 1000,
+    };
+    await this.commit([
+      { kind: 'run.finish', run, output: live.output },
+      this.rooms.audit.appended({
+        action: 'run.outcome',
+        principalId: origin.principal.id,
+        subject: run.id,
+        requestId: origin.requestId,
+        details: { command: run.command, outcome, cached: run.cached, attempts: run.attempts, truncated: run.truncated, redactions: run.redactions },
+      }),
+    ]);
+    this.remember(walk);
+    live.finish(run);
+  }
+
+  private remember({ command, preparation, origin, cached, live, outcome, redactions, truncated }: RunWalk): void {
+    if (command.cacheMs === null || cached) return;
+    this.rooms.cache.put(cacheKey(command, preparation, origin.principal), { outcome, output: live.output, redactions, truncated }, command.cacheMs);
+  }
+
+  private async commit(writes: Parameters<Db['commit']>[0]): Promise<void> {
+    const before = this.rooms.clock.monotonic();
+    await this.rooms.db.commit(writes);
+    this.rooms.metrics.auditAppend.observe((this.rooms.clock.monotonic() - before) / 1000);
+    this.rooms.metrics.auditEntries.inc();
+  }
+}
+
+function unknownCommand(what: string, suggestions: readonly string[]): GatewayError {
+  const hint = suggestions.length > 0 ? ` Did you mean: ${suggestions.join(', ')}?` : '';
+  return new GatewayError('command_unknown', `${what}${hint}`);
+}

@@ -1,0 +1,54 @@
+import { Module } from '@nestjs/common';
+import type { Settings } from '../config/settings.schema.js';
+import { SETTINGS_TOKEN } from '../config/settings.js';
+import { AuditLog } from '../domain/audit.js';
+import { Db } from '../domain/db.js';
+import { Clock, EventBus, RateCounter } from '../domain/ports.js';
+import { RunStore } from '../domain/stores.js';
+import { Metrics } from '../metrics/metrics.js';
+import { RateLimits } from '../auth/rate-limits.js';
+import { Catalogue } from '../commands/catalogue.js';
+import { Admission } from './admission.js';
+import { BatchService } from './batch.service.js';
+import { HistoryController } from './history.controller.js';
+import { ResultCache } from './result-cache.js';
+import { RunExecution } from './run-execution.js';
+import { RunHistory } from './run-history.js';
+import { RunController } from './run.controller.js';
+import { type RunRooms, RunService } from './run.service.js';
+
+/** The path and its doors. Expects the ports, {@link Catalogue} and {@link RunExecution} from global modules. */
+@Module({
+  controllers: [RunController, HistoryController],
+  providers: [
+    {
+      provide: Admission,
+      inject: [SETTINGS_TOKEN],
+      useFactory: (settings: Settings) => new Admission({ total: settings.MAX_CONCURRENT_RUNS, queue: settings.QUEUE_LIMIT }),
+    },
+    { provide: ResultCache, inject: [SETTINGS_TOKEN], useFactory: (settings: Settings) => new ResultCache(settings.CACHE_LIMIT) },
+    {
+      provide: RunService,
+      inject: [Catalogue, RateCounter, Admission, ResultCache, RunExecution, AuditLog, Db, EventBus, Metrics, Clock],
+      useFactory: (...rooms: Tuple) => new RunService(roomsOf(rooms)),
+    },
+    {
+      provide: RunHistory,
+      inject: [RunService, RunStore, Catalogue],
+      useFactory: (runs: RunService, store: RunStore, catalogue: Catalogue) => new RunHistory(runs, store, catalogue),
+    },
+    {
+      provide: BatchService,
+      inject: [RunService, RunHistory, RateLimits],
+      useFactory: (runs: RunService, history: RunHistory, limits: RateLimits) => new BatchService(runs, history, limits),
+    },
+  ],
+  exports: [Admission, RunService, RunHistory],
+})
+export class RunsModule {}
+
+type Tuple = [Catalogue, RateCounter, Admission, ResultCache, RunExecution, AuditLog, Db, EventBus, Metrics, Clock];
+
+function roomsOf([catalogue, rates, admission, cache, execution, audit, db, events, metrics, clock]: Tuple): RunRooms {
+  return { catalogue, rates, admission, cache, execution, audit, db, events, metrics, clock };
+}

@@ -1,0 +1,151 @@
+import 'reflect-metadata';
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import fastifyCors from '@fastify/cors';
+import fastifyHelmet from '@fastify/helmet';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { SwaggerModule } from '@nestjs/swagger';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { AppModule, type Ingredients } from './app.module.js';
+import { AccessGate } from './auth/access-gate.js';
+import { guardRoutes } from './auth/guard-routes.js';
+import type { Settings } from './config/settings.schema.js';
+import { GatewayError, toProblem } from './domain/errors.js';
+import { Clock } from './domain/ports.js';
+import { ProblemFilter } from './error-tracking/problem.filter.js';
+import { Gateway } from './gateway.js';
+import { unwrapAnswers } from './http/answer.js';
+import { acceptJsonBodies } from './http/body-parser.js';
+import { createRequestContext } from './http/request-context.js';
+import { ROUTE_MARK } from './http/route-access.js';
+import { RoutingTable } from './http/routing-table.js';
+import { validationPipe } from './http/validation.pipe.js';
+import { logRequests } from './logging/access-log.js';
+import { NestLogger } from './logging/logger.js';
+import { measureRequests } from './metrics/http-metrics.js';
+import { Metrics } from './metrics/metrics.js';
+import { buildDocument } from './openapi/openapi-document.js';
+import { OpenApiDocument } from './openapi/openapi.controller.js';
+import type { Logger } from 'pino';
+
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/** The HTTP side of the gateway, ready to listen but not started. */
+export interface Server {
+  readonly app: NestFastifyApplication;
+  readonly gateway: Gateway;
+  readonly routes: RoutingTable;
+}
+
+/** Puts the doors in front of the rooms: limits, hooks, parsers, documentation. Does not listen yet. */
+export async function createServer(ingredients: Ingredients): Promise<Server> {
+  const { settings, logger } = ingredients;
+  const adapter = new FastifyAdapter({
+    logger: false,
+    bodyLimit: settings.BODY_LIMIT,
+    trustProxy: settings.TRUSTED_PROXIES ?? false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: 65_000,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 128 },
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: 16 * 1024 },
+    frameworkErrors: answerFrameworkError,
+    clientErrorHandler: answerClientError,
+  });
+  const routes = new RoutingTable();
+  const fastify = adapter.getInstance() as unknown as FastifyInstance;
+  markSwaggerRoutes(fastify);
+  routes.watch(fastify);
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(ingredients), adapter, {
+    logger: new NestLogger(logger),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  await addHooks(app, settings, logger);
+  app.useGlobalPipes(validationPipe());
+  app.useGlobalFilters(new ProblemFilter(logger, app.get(Metrics), routes));
+  serveDocumentation(app);
+  await app.init();
+  refuseUnmarkedRoutes(routes);
+  app.get(OpenApiDocument).routes = buildDocument(app, routes.routes());
+  return { app, gateway: app.get(Gateway), routes };
+}
+
+async function addHooks(app: NestFastifyApplication, settings: Settings, logger: Logger): Promise<void> {
+  const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  const clock = app.get(Clock);
+  const now = () => clock.monotonic();
+  fastify.decorateRequest('context', null as never);
+  fastify.decorateRequest('principal', undefined);
+  fastify.addHook('onRequest', (request, reply, done) => {
+    request.context = createRequestContext(request.headers, now());
+    void reply.header('x-request-id', request.context.requestId).header('traceparent', request.context.traceparent);
+    done();
+  });
+  measureRequests(fastify, app.get(Metrics), now);
+  logRequests(fastify, logger, now);
+  await fastify.register(fastifyHelmet, { global: true, contentSecurityPolicy: CONTENT_SECURITY_POLICY, strictTransportSecurity: false });
+  if (settings.CORS_ORIGINS) await fastify.register(fastifyCors, { origin: settings.CORS_ORIGINS, strictPreflight: true, exposedHeaders: EXPOSED_HEADERS });
+  guardRoutes(fastify, app.get(AccessGate), settings);
+  acceptJsonBodies(fastify);
+  unwrapAnswers(fastify);
+}
+
+/** Everything from ourselves; Swagger UI draws its icons from data URLs and styles itself inline. */
+const CONTENT_SECURITY_POLICY = {
+  useDefaults: false,
+  directives: {
+    defaultSrc: ["'self'"],
+    baseUri: ["'none'"],
+    frameAncestors: ["'none'"],
+    objectSrc: ["'none'"],
+    imgSrc: ["'self'", 'data:'],
+    styleSrc: ["'self'", "'unsafe-inline'"],
+  },
+};
+
+const EXPOSED_HEADERS = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Location', 'Link'];
+const DOCS_PATH = 'docs';
+
+function serveDocumentation(app: NestFastifyApplication): void {
+  SwaggerModule.setup(DOCS_PATH, app, { openapi: '3.1.0', info: { title: 'Sallyport', version: '' }, paths: {} }, {
+    raw: false,
+    customSiteTitle: 'Sallyport API',
+    swaggerOptions: { url: '/openapi.json', persistAuthorization: true, tryItOutEnabled: true },
+  });
+}
+
+/** Swagger's routes are not ours to decorate; they take the operator's setting like the spec itself. */
+function markSwaggerRoutes(fastify: FastifyInstance): void {
+  fastify.addHook('onRoute', (route) => {
+    if (route.url === `/${DOCS_PATH}` || route.url.startsWith(`/${DOCS_PATH}/`)) {
+      route.config = { ...route.config, [ROUTE_MARK]: { access: { setting: 'DOCS_ACCESS' } } } as never;
+    }
+  });
+}
+
+function refuseUnmarkedRoutes(routes: RoutingTable): void {
+  const unmarked = routes.routes().filter(({ mark, method }) => !mark && method !== 'OPTIONS');
+  if (unmarked.length > 0) throw new Error(`routes without declared access: ${unmarked.map(({ method, url }) => `${method} ${url}`).join(', ')}`);
+}
+
+/** Addresses that cannot even be routed: no hook has seen the request yet. */
+function answerFrameworkError(_error: unknown, _request: FastifyRequest, reply: FastifyReply): void {
+  const problem = toProblem(new GatewayError('malformed_request', 'The address cannot be read.'), `req_${randomUUID()}`);
+  void reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+}
+
+/** Bytes that are no HTTP request: answered on the bare socket, then closed. */
+function answerClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
+  const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const code = tooLarge ? 'headers_too_large' : late ? 'request_timeout' : 'malformed_request';
+  const problem = toProblem(new GatewayError(code, 'The request cannot be read.'), `req_${randomUUID()}`);
+  const body = JSON.stringify(problem);
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${problem.title}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,177 @@
+import { canonicalJson, type AuditAction, type AuditEntry } from '../domain/audit.js';
+import type { ApiKey, Role } from '../domain/principal.js';
+import type { OutputChunk, OutputStream, Run, RunOutcome, RunStatus } from '../domain/run.js';
+
+/** Tables as the queries see them: snake_case, JSON as text, truth as 0 and 1. */
+export interface Schema {
+  api_keys: KeyRow;
+  runs: RunRow;
+  run_outputs: OutputRow;
+  audit_entries: AuditRow;
+}
+
+export interface KeyRow {
+  id: string;
+  secret_hash: string;
+  name: string;
+  role: string;
+  scopes: string;
+  created_at: string;
+  created_by: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+  last_used_at: string | null;
+}
+
+export interface RunRow {
+  id: string;
+  command: string;
+  command_version: string;
+  principal_id: string;
+  args: string;
+  request_id: string;
+  status: string;
+  outcome: string | null;
+  truncated: number;
+  redactions: number;
+  cached: number;
+  attempts: number;
+  queued_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  duration_ms: number | null;
+  /** Identity of the process that accepted the run, see `process-identity.ts`. */
+  owner: string;
+}
+
+export interface OutputRow {
+  run_id: string;
+  /** UTF-8 length of the output itself. Stands before `chunks`, so that adding it up reads no output. */
+  bytes: number;
+  /** JSON: `[stream, seq, data]` for each chunk. */
+  chunks: string;
+}
+
+export interface AuditRow {
+  seq: number;
+  at: string;
+  action: string;
+  principal_id: string;
+  subject: string;
+  request_id: string;
+  /** Canonical JSON. */
+  details: string;
+  previous_hash: string;
+  hash: string;
+}
+
+export function keyRow(key: ApiKey): KeyRow {
+  return {
+    id: key.id,
+    secret_hash: key.secretHash,
+    name: key.name,
+    role: key.role,
+    scopes: JSON.stringify(key.scopes),
+    created_at: key.createdAt,
+    created_by: key.createdBy,
+    expires_at: key.expiresAt,
+    revoked_at: key.revokedAt,
+    last_used_at: key.lastUsedAt,
+  };
+}
+
+export function keyOf(row: KeyRow): ApiKey {
+  return {
+    id: row.id,
+    secretHash: row.secret_hash,
+    name: row.name,
+    role: row.role as Role,
+    scopes: JSON.parse(row.scopes) as string[],
+    createdAt: row.created_at,
+    createdBy: row.created_by,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+    lastUsedAt: row.last_used_at,
+  };
+}
+
+export function runRow(run: Run, owner: string): RunRow {
+  return {
+    id: run.id,
+    command: run.command,
+    command_version: run.commandVersion,
+    principal_id: run.principalId,
+    args: JSON.stringify(run.args),
+    request_id: run.requestId,
+    status: run.status,
+    outcome: run.outcome && JSON.stringify(run.outcome),
+    truncated: Number(run.truncated),
+    redactions: run.redactions,
+    cached: Number(run.cached),
+    attempts: run.attempts,
+    queued_at: run.queuedAt,
+    started_at: run.startedAt,
+    finished_at: run.finishedAt,
+    duration_ms: run.durationMs,
+    owner,
+  };
+}
+
+export function runOf(row: RunRow): Run {
+  return {
+    id: row.id,
+    command: row.command,
+    commandVersion: row.command_version,
+    principalId: row.principal_id,
+    args: JSON.parse(row.args) as Run['args'],
+    requestId: row.request_id,
+    status: row.status as RunStatus,
+    outcome: row.outcome === null ? null : (JSON.parse(row.outcome) as RunOutcome),
+    truncated: row.truncated !== 0,
+    redactions: row.redactions,
+    cached: row.cached !== 0,
+    attempts: row.attempts,
+    queuedAt: row.queued_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    durationMs: row.duration_ms,
+  };
+}
+
+export function outputRow(runId: string, output: readonly OutputChunk[]): OutputRow {
+  return {
+    run_id: runId,
+    bytes: output.reduce((sum, { data }) => sum + Buffer.byteLength(data), 0),
+    chunks: JSON.stringify(output.map(({ stream, seq, data }) => [stream, seq, data])),
+  };
+}
+
+export function outputOf(row: Pick<OutputRow, 'chunks'>): OutputChunk[] {
+  const chunks = JSON.parse(row.chunks) as [OutputStream, number, string][];
+  return chunks.map(([stream, seq, data]) => ({ stream, seq, data }));
+}
+
+export function auditEntryOf(row: AuditRow): AuditEntry {
+  return {
+    seq: row.seq,
+    at: row.at,
+    action: row.action as AuditAction,
+    principalId: row.principal_id,
+    subject: row.subject,
+    requestId: row.request_id,
+    details: detailsOf(row.details),
+    previousHash: row.previous_hash,
+    hash: row.hash,
+  };
+}
+
+/** The hash covers the data, not its spelling: text that we would not have written so is shown as what it is, which breaks the hash. */
+function detailsOf(text: string): AuditEntry['details'] {
+  try {
+    const details = JSON.parse(text) as AuditEntry['details'];
+    if (canonicalJson(details) === text) return details;
+  } catch {
+    // Not JSON any more: somebody changed it.
+  }
+  return { unreadable: text };
+}

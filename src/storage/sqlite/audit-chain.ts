@@ -1,0 +1,30 @@
+import { createHash } from 'node:crypto';
+import { GENESIS_HASH, auditBody, canonicalJson, type AuditAction, type AuditEntry } from '../../domain/audit.js';
+import type { AuditRow } from '../schema.js';
+import type { UnchainedAuditRow } from './row-write.js';
+
+/** The newest entry, as far as the next one needs it. */
+export interface ChainHead {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+export const EMPTY_CHAIN: ChainHead = { seq: 0, hash: GENESIS_HASH };
+
+/** The row with its number, the hash of the entry before it, and its own. */
+export function chained(row: UnchainedAuditRow, head: ChainHead): AuditRow {
+  const details = JSON.parse(row.details) as AuditEntry['details'];
+  const seq = head.seq + 1;
+  const body = auditBody({
+    seq,
+    at: row.at,
+    action: row.action as AuditAction,
+    principalId: row.principal_id,
+    subject: row.subject,
+    requestId: row.request_id,
+    details,
+    previousHash: head.hash,
+  });
+  const hash = createHash('sha256').update(body).digest('hex');
+  return { ...row, details: canonicalJson(details), seq, previous_hash: head.hash, hash };
+}

@@ -1,0 +1,160 @@
+import { GatewayError } from '../../domain/errors.js';
+import type { RowWrite } from './row-write.js';
+import { storageUnavailable } from './sqlite-errors.js';
+import type { GroupResult } from './sqlite-writer.js';
+
+/** Bounds of the queue. */
+export interface QueueLimits {
+  /** Commits that may wait; one more is refused. */
+  readonly waiting: number;
+  /** Time a group may take at the writer. */
+  readonly deadlineMs: number;
+}
+
+/** Commits in one transaction at most. More only makes the first ones wait longer. */
+const GROUP_COMMITS = 512;
+/** Output in one transaction at most, in characters; a single larger commit goes alone. */
+const GROUP_CHARACTERS = 8 * 1024 ** 2;
+
+interface PendingCommit {
+  readonly writes: readonly RowWrite[];
+  resolve(): void;
+  reject(error: GatewayError): void;
+}
+
+/** Why writes fail now. `passing`: the next group is tried; `stalled`: the writer hangs in one; `final`: until a restart. */
+interface Trouble {
+  readonly kind: 'passing' | 'stalled' | 'final';
+  readonly reason: string;
+}
+
+/**
+ * Group commit: one group is with the writer, and what arrives meanwhile makes up the next. No timer holds anything back.
+ * Knows nothing of threads; `send` hands a group over, {@link settle} and {@link fail} say what became of it.
+ */
+export class CommitQueue {
+  /** Since the start: commits taken, and transactions they were carried out in. */
+  readonly statistics = { commits: 0, transactions: 0 };
+  private waiting: PendingCommit[] = [];
+  private inFlight: PendingCommit[] = [];
+  private writerBusy = false;
+  private scheduled = false;
+  private deadline: NodeJS.Timeout | undefined;
+  private trouble: Trouble | undefined;
+  private readonly idleListeners: (() => void)[] = [];
+
+  constructor(
+    private readonly send: (group: readonly (readonly RowWrite[])[]) => void,
+    private readonly limits: QueueLimits,
+  ) {}
+
+  /** Why the last group was not written; undefined when it was. */
+  get failure(): string | undefined {
+    return this.trouble?.reason;
+  }
+
+  /** @throws GatewayError `storage_unavailable`, `conflict` */
+  add(writes: readonly RowWrite[]): Promise<void> {
+    if (this.trouble && this.trouble.kind !== 'passing') return Promise.reject(unwritable(this.trouble));
+    if (this.waiting.length >= this.limits.waiting) return Promise.reject(storageUnavailable('Too many commits wait for the disk.'));
+    this.statistics.commits += 1;
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ writes, resolve, reject });
+      this.schedule();
+    });
+  }
+
+  /** The writer is done with the group. */
+  settle(result: GroupResult): void {
+    clearTimeout(this.deadline);
+    this.writerBusy = false;
+    const group = this.inFlight;
+    this.inFlight = [];
+    if (result.kind === 'written') {
+      this.trouble = undefined;
+      acknowledge(group, result.conflicts);
+    } else if (result.failStop) {
+      this.fail(`${result.reason} Nothing is written until the gateway is restarted.`, group);
+    } else {
+      this.trouble = { kind: 'passing', reason: result.reason };
+      for (const commit of group) commit.reject(unwritable(this.trouble));
+    }
+    this.schedule();
+  }
+
+  /** Nothing can be written any more. Everybody who waits is told. */
+  fail(reason: string, group: readonly PendingCommit[] = this.inFlight): void {
+    this.refuse({ kind: 'final', reason }, group);
+  }
+
+  /** Resolves when no commit is under way or waiting. Bounded by the deadline of a group. */
+  async idle(): Promise<void> {
+    if (this.inFlight.length === 0 && this.waiting.length === 0) return;
+    await new Promise<void>((resolve) => this.idleListeners.push(resolve));
+  }
+
+  /** Leaves the rest of the turn time to join the group. */
+  private schedule(): void {
+    if (this.waiting.length === 0 && this.inFlight.length === 0) for (const listener of this.idleListeners.splice(0)) listener();
+    if (this.scheduled || this.writerBusy || this.waiting.length === 0) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      if (this.waiting.length > 0 && !this.writerBusy) this.sendGroup();
+    });
+  }
+
+  private sendGroup(): void {
+    this.inFlight = this.waiting.splice(0, groupSize(this.waiting));
+    this.writerBusy = true;
+    this.statistics.transactions += 1;
+    this.deadline = setTimeout(() => this.stall(), this.limits.deadlineMs);
+    this.send(this.inFlight.map(({ writes }) => writes));
+  }
+
+  /** What the writer does with the group in the end is unknown; until it answers nobody else is made to wait for it. */
+  private stall(): void {
+    this.refuse({ kind: 'stalled', reason: 'The disk does not answer.' }, this.inFlight);
+  }
+
+  private refuse(trouble: Trouble, group: readonly PendingCommit[]): void {
+    clearTimeout(this.deadline);
+    if (this.trouble?.kind !== 'final') this.trouble = trouble;
+    const refused = [...group, ...this.waiting];
+    this.inFlight = [];
+    this.waiting = [];
+    for (const commit of refused) commit.reject(unwritable(trouble));
+    this.schedule();
+  }
+}
+
+function unwritable(trouble: Trouble): GatewayError {
+  const detail = trouble.kind === 'final' ? 'The store takes no writes until the gateway is restarted.' : 'The store cannot be written at the moment.';
+  return storageUnavailable(detail, new Error(trouble.reason));
+}
+
+function acknowledge(group: readonly PendingCommit[], conflicts: readonly { commit: number; detail: string }[]): void {
+  const details = new Map(conflicts.map(({ commit, detail }) => [commit, detail]));
+  for (const [index, commit] of group.entries()) {
+    const detail = details.get(index);
+    if (detail === undefined) commit.resolve();
+    else commit.reject(new GatewayError('conflict', detail));
+  }
+}
+
+function groupSize(waiting: readonly PendingCommit[]): number {
+  let characters = 0;
+  let size = 0;
+  while (size < waiting.length && size < GROUP_COMMITS) {
+    characters += outputCharacters(waiting[size]?.writes ?? []);
+    if (size > 0 && characters > GROUP_CHARACTERS) break;
+    size += 1;
+  }
+  return size;
+}
+
+function outputCharacters(writes: readonly RowWrite[]): number {
+  let characters = 0;
+  for (const write of writes) if (write.kind === 'run.finish') characters += write.output?.chunks.length ?? 0;
+  return characters;
+}

@@ -1,0 +1,36 @@
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import Database from 'better-sqlite3';
+import { GatewayError } from '../../domain/errors.js';
+import { sqliteCode, storageUnavailable } from './sqlite-errors.js';
+
+/**
+ * At most one server works on a DATA_DIR. The lock is the kernel's (SQLite's exclusive lock on an empty database, kept open):
+ * it goes with the process however that ends, so none is ever stale, and it is seen across containers that share the folder.
+ */
+export class DataDirLock {
+  private database: Database.Database | undefined;
+
+  constructor(private readonly dataDir: string) {}
+
+  /** @throws GatewayError `conflict` when another living server holds the folder */
+  acquire(): void {
+    const folder = resolve(this.dataDir);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const database = new Database(join(folder, 'server.lock'), { timeout: 0 });
+    try {
+      database.exec('BEGIN EXCLUSIVE');
+      this.database = database;
+    } catch (error) {
+      database.close();
+      if (sqliteCode(error)?.startsWith('SQLITE_BUSY')) throw new GatewayError('conflict', 'Another server works on DATA_DIR. Stop it, or choose another folder.');
+      throw storageUnavailable('DATA_DIR cannot be locked.', error);
+    }
+  }
+
+  /** May be called at any time, and again. */
+  release(): void {
+    this.database?.close();
+    this.database = undefined;
+  }
+}

@@ -1,0 +1,132 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { verifyChain } from '../../audit/audit-verifier.js';
+import { openStore, temporaryFolder, withDatabase } from '../../../test/kit/storage.js';
+
+const COMMITTER = fileURLToPath(new URL('../../../test/kit/committer.js', import.meta.url));
+const withStrace = existsSync('/usr/bin/strace') && process.platform === 'linux' ? it : it.skip;
+const withTmpfs = canMount() ? it : it.skip;
+
+describe('the embedded store under violence', () => {
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await temporaryFolder();
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  it.each([1, 40, 300, 900])('has every acknowledged commit after kill -9 at the %i. one', async (killAfter) => {
+    const committer = commit(folder, { name: 'a', commits: 1_000_000, concurrency: 32 });
+    const acknowledged = await acknowledgements(committer, (count) => {
+      if (count === killAfter) committer.kill('SIGKILL');
+    });
+    expect(acknowledged.length).toBeGreaterThanOrEqual(killAfter);
+    await expectStored(acknowledged);
+  });
+
+  it('keeps one linear chain when two processes append at once', async () => {
+    const committers = ['a', 'b'].map((name) => commit(folder, { name, commits: 400, concurrency: 8 }));
+    const acknowledged = (await Promise.all(committers.map((committer) => acknowledgements(committer)))).flat();
+    expect(acknowledged).toHaveLength(800);
+    expect((await expectStored(acknowledged)).entries).toBe(800);
+  });
+
+  withStrace('tells the disk before the caller', async () => {
+    const trace = join(folder, 'trace');
+    const committer = commit(folder, { name: 'a', commits: 20, concurrency: 1 }, ['strace', '-f', '-y', '-s', '80', '-o', trace, '-e', 'trace=pwrite64,fsync,fdatasync,write']);
+    expect(await acknowledgements(committer)).toHaveLength(20);
+    const { stdout } = spawnSync('grep', ['-nE', 'sallyport.db-wal|"ack run_', trace], { encoding: 'utf8' });
+    const calls = stdout.split('\n').map((line) => (line.includes('"ack run_') ? 'ack' : line.includes('sync(') ? 'sync' : line.includes('pwrite64(') ? 'write' : 'other'));
+    const story = calls.filter((call) => call !== 'other').join(' ');
+    expect(story.match(/ack/g)).toHaveLength(20);
+    expect(story.slice(story.indexOf('ack'))).not.toMatch(/ack (write )*ack|write ack/);
+  });
+
+  withStrace('writes nothing more after one failed fsync', async () => {
+    const committer = commit(folder, { name: 'a', commits: 30, concurrency: 1 }, ['strace', '-f', '-o', '/dev/null', '-e', 'inject=fsync:error=EIO:when=6', '-e', 'trace=fsync']);
+    const lines = await linesOf(committer);
+    const firstRefusal = lines.indexOf('refused storage_unavailable');
+    expect(firstRefusal).toBeGreaterThan(0);
+    expect(lines.slice(firstRefusal)).toEqual(Array<string>(30 - firstRefusal).fill('refused storage_unavailable'));
+    await expectStored(lines.slice(0, firstRefusal).map((line) => line.slice('ack '.length)));
+  });
+
+  withTmpfs('refuses while the disk is full, loses nothing, and goes on when there is room', async () => {
+    await onSmallDisk(folder, async (grow) => {
+      const store = await openStore({ folder });
+      const data = 'x'.repeat(20_000);
+      const acknowledged: string[] = [];
+      const fill = async (): Promise<void> => {
+        for (let index = 0; index < 500; index += 1) {
+          const subject = `run-${acknowledged.length}`;
+          await store.db.commit([{ kind: 'audit.append', at: '2026-01-01T00:00:00.000Z', record: { action: 'run.intent', principalId: 'p', subject, requestId: 'r', details: { data } } }]);
+          acknowledged.push(subject);
+        }
+      };
+      await expect(fill()).rejects.toMatchObject({ code: 'storage_unavailable' });
+      await expect(store.db.checkWritable()).rejects.toMatchObject({ code: 'storage_unavailable' });
+      expect((await store.audit.page({ limit: 1 })).items[0]?.subject).toBe(acknowledged.at(-1));
+      grow();
+      await store.db.checkWritable();
+      await store.db.commit([{ kind: 'audit.append', at: '2026-01-01T00:00:00.000Z', record: { action: 'run.intent', principalId: 'p', subject: 'after', requestId: 'r', details: {} } }]);
+      expect(await verifyChain(store.audit.entries())).toMatchObject({ ok: true, entries: acknowledged.length + 1 });
+      await store.close();
+    });
+  });
+
+  /** Opens the store anew and holds it against what its writers were told. */
+  async function expectStored(acknowledged: readonly string[]): Promise<{ entries: number }> {
+    const store = await openStore({ folder });
+    const verdict = await verifyChain(store.audit.entries());
+    await store.close();
+    expect(verdict).toMatchObject({ ok: true });
+    const { runs, entries } = withDatabase(folder, (database) => ({
+      runs: database.prepare('select id from runs').pluck().all() as string[],
+      entries: database.prepare('select subject from audit_entries').pluck().all() as string[],
+    }));
+    expect(new Set(runs)).toEqual(new Set(entries));
+    expect(acknowledged.filter((id) => !runs.includes(id))).toEqual([]);
+    return { entries: entries.length };
+  }
+});
+
+function commit(folder: string, work: { name: string; commits: number; concurrency: number }, under: readonly string[] = []): ChildProcess {
+  const [program = '', ...args] = [...under, process.execPath, COMMITTER, folder, work.name, String(work.commits), String(work.concurrency)];
+  return spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: '/usr/bin:/bin' } });
+}
+
+async function linesOf(committer: ChildProcess, onLine: (count: number) => void = () => {}): Promise<string[]> {
+  const lines: string[] = [];
+  const gone = once(committer, 'exit');
+  if (committer.stdout) for await (const line of createInterface(committer.stdout)) onLine(lines.push(line));
+  await gone;
+  return lines;
+}
+
+/** Ids of the runs whose commit was acknowledged. A line cut off by the kill is none. */
+async function acknowledgements(committer: ChildProcess, onLine?: (count: number) => void): Promise<string[]> {
+  const lines = await linesOf(committer, onLine);
+  return lines.filter((line) => /^ack run_\w_\d{8}$/.test(line)).map((line) => line.slice('ack '.length));
+}
+
+function canMount(): boolean {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+  return spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', tmpdir()]).status === 0;
+}
+
+/** Puts a disk of 1 MiB under the folder while `work` runs; `grow` makes it 16 MiB. */
+async function onSmallDisk(folder: string, work: (grow: () => void) => Promise<void>): Promise<void> {
+  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder]);
+  try {
+    await work(() => void spawnSync('mount', ['-o', 'remount,size=16m', folder]));
+  } finally {
+    spawnSync('umount', ['--lazy', folder]);
+  }
+}

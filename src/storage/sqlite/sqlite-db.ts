@@ -1,0 +1,131 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { once } from 'node:events';
+import { join, resolve } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import Database from 'better-sqlite3';
+import { Kysely, SqliteDialect } from 'kysely';
+import { Db, type WriteHealth, type Write } from '../../domain/db.js';
+import { GatewayError } from '../../domain/errors.js';
+import { migrateToLatest } from '../migrations/migrate.js';
+import { CommitQueue, type QueueLimits } from './commit-queue.js';
+import { DatabaseFiles } from './database-files.js';
+import { processIdentity } from './process-identity.js';
+import { rowWrite } from './row-write.js';
+import { storageUnavailable } from './sqlite-errors.js';
+import { SqliteReader } from './sqlite-reader.js';
+import type { WriterReply, WriterRequest } from './sqlite-writer.worker.js';
+
+const DEFAULT_LIMITS: QueueLimits = { waiting: 20_000, deadlineMs: 10_000 };
+/** Time the writer gets to fold its log and close. */
+const CLOSE_MS = 10_000;
+
+/**
+ * The embedded store: one file under DATA_DIR, one writing connection in a thread of its own, one reading connection here.
+ * Several processes may have it open at once; their transactions take turns.
+ */
+export class SqliteDb extends Db implements WriteHealth {
+  /** The reading side, for the stores. */
+  readonly reader = new SqliteReader();
+  private readonly file: string;
+  private readonly files: DatabaseFiles;
+  private readonly queue: CommitQueue;
+  private readonly owner = processIdentity();
+  private worker: Worker | undefined;
+  private stopping: Promise<void> | undefined;
+
+  constructor(
+    private readonly dataDir: string,
+    limits: Partial<QueueLimits> = {},
+  ) {
+    super();
+    this.file = join(resolve(dataDir), 'sallyport.db');
+    this.files = new DatabaseFiles(this.file);
+    this.queue = new CommitQueue((group) => this.post({ kind: 'write', group }), { ...DEFAULT_LIMITS, ...limits });
+  }
+
+  /** Commits taken since the start, and the transactions (each one fsync) they were carried out in. */
+  get statistics(): Readonly<{ commits: number; transactions: number }> {
+    return this.queue.statistics;
+  }
+
+  /** Makes the folder and the database when there are none, brings the schema up to date, opens both sides. */
+  async start(): Promise<void> {
+    try {
+      makePrivate(resolve(this.dataDir), this.file);
+      await migrate(this.file);
+      this.reader.open(this.file);
+      await this.startWriter();
+      this.files.fault();
+    } catch (error) {
+      await this.stop();
+      throw error instanceof GatewayError ? error : storageUnavailable('The store cannot be opened.', error);
+    }
+  }
+
+  /** Waits for commits under way, folds the log and closes. May be called at any time, and again. */
+  stop(): Promise<void> {
+    return (this.stopping ??= this.close());
+  }
+
+  commit(writes: readonly Write[]): Promise<void> {
+    if (!this.worker || this.stopping) return Promise.reject(storageUnavailable('The store is closed.'));
+    return this.queue.add(writes.map((write) => rowWrite(write, this.owner)));
+  }
+
+  async checkWritable(): Promise<void> {
+    const fault = this.files.fault();
+    if (fault !== undefined) throw storageUnavailable(fault);
+    if (this.queue.failure !== undefined) await this.commit([]);
+  }
+
+  private async startWriter(): Promise<void> {
+    // Neither our loader flags nor our environment are the writer's business.
+    const worker = new Worker(new URL('./sqlite-writer.worker.js', import.meta.url), { workerData: { file: this.file }, execArgv: [], env: {} });
+    const ready = once(worker, 'message');
+    worker.on('error', (error) => this.queue.fail(`The writer failed: ${error.message}`));
+    worker.on('exit', () => this.queue.fail('The writer is gone.'));
+    this.worker = worker;
+    await Promise.race([ready, once(worker, 'exit').then(() => Promise.reject(new Error('The writer did not start.')))]);
+    worker.on('message', (reply: WriterReply) => {
+      if (reply.kind === 'result') this.queue.settle(reply.result);
+    });
+  }
+
+  private post(request: WriterRequest): void {
+    this.worker?.postMessage(request);
+  }
+
+  private async close(): Promise<void> {
+    await this.queue.idle();
+    const { worker } = this;
+    this.worker = undefined;
+    if (worker && worker.threadId !== -1) {
+      const gone = once(worker, 'exit');
+      const impatience = setTimeout(() => void worker.terminate(), CLOSE_MS);
+      worker.postMessage({ kind: 'close' } satisfies WriterRequest);
+      await gone;
+      clearTimeout(impatience);
+    }
+    this.reader.close();
+  }
+}
+
+/** The database holds what commands printed: nobody but us reads it. Its log and index take their mode from it. */
+function makePrivate(folder: string, file: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  closeSync(openSync(file, 'a', 0o600));
+}
+
+/** One transaction around everything: a second process that starts at the same time waits, and a failed step leaves no trace. */
+async function migrate(file: string): Promise<void> {
+  const database = new Database(file, { timeout: 5_000 });
+  try {
+    database.pragma('journal_mode = WAL');
+    database.pragma('synchronous = FULL');
+    database.exec('BEGIN IMMEDIATE');
+    await migrateToLatest(new Kysely<unknown>({ dialect: new SqliteDialect({ database }) }));
+    database.exec('COMMIT');
+  } finally {
+    database.close();
+  }
+}

@@ -1,0 +1,24 @@
+import { GatewayError } from '../../domain/errors.js';
+
+/** The refusal for everything that keeps us from reading or writing. The cause is for the log only. */
+export function storageUnavailable(detail: string, cause?: unknown): GatewayError {
+  return new GatewayError('storage_unavailable', detail, { retryAfterSeconds: 1, ...(cause === undefined ? {} : { cause }) });
+}
+
+/** SQLite's extended result code (`SQLITE_CONSTRAINT_PRIMARYKEY`); undefined for any other error. */
+export function sqliteCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('SQLITE_') ? error.code : undefined;
+}
+
+/** Room for the shared-memory index or the heap ran out: nothing reached the disk, and the next attempt may succeed. */
+const PASSING_IO_ERRORS: readonly string[] = ['SQLITE_IOERR_SHMSIZE', 'SQLITE_IOERR_SHMMAP', 'SQLITE_IOERR_NOMEM'];
+
+/**
+ * Whether nothing may be written any more after this error. When fsync or a write has failed, the kernel may have dropped the
+ * page and say yes the next time: what is on the disk is unknown until the file is opened and recovered anew.
+ */
+export function isFailStop(error: unknown): boolean {
+  const code = sqliteCode(error) ?? '';
+  if (PASSING_IO_ERRORS.includes(code)) return false;
+  return ['SQLITE_IOERR', 'SQLITE_CORRUPT', 'SQLITE_NOTADB'].some((family) => code.startsWith(family));
+}

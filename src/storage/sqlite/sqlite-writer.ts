@@ -1,0 +1,170 @@
+import Database from 'better-sqlite3';
+import { GatewayError } from '../../domain/errors.js';
+import { EMPTY_CHAIN, chained, type ChainHead } from './audit-chain.js';
+import { DatabaseFiles } from './database-files.js';
+import type { RowWrite } from './row-write.js';
+import { isFailStop, sqliteCode } from './sqlite-errors.js';
+import { writeStatements } from './write-statements.js';
+
+/** What became of a group of commits. */
+export type GroupResult =
+  /** Durable, but for the commits that conflicted: those left no trace. */
+  | { readonly kind: 'written'; readonly conflicts: readonly Conflict[] }
+  /** Nothing of the group was written. With `failStop` nothing will be until the gateway is restarted. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly failStop: boolean };
+
+export interface Conflict {
+  /** Place of the commit in its group, from 0. */
+  readonly commit: number;
+  readonly detail: string;
+}
+
+/** The log is folded into the database whenever it has grown by this much: it stays small, and few groups wait for it. */
+const CHECKPOINT_BYTES = 4 * 1024 ** 2;
+
+/** The one connection that writes. Lives in a worker thread, where waiting for the disk holds up nobody. */
+export class SqliteWriter {
+  private readonly database: Database.Database;
+  private readonly files: DatabaseFiles;
+  private readonly statements;
+  private readonly savepoint;
+  private head: ChainHead = EMPTY_CHAIN;
+  private failStop: string | undefined;
+  private checkpointAt = CHECKPOINT_BYTES;
+
+  constructor(file: string) {
+    this.database = new Database(file, { fileMustExist: true, timeout: 5_000 });
+    this.database.pragma('journal_mode = WAL');
+    this.database.pragma('synchronous = FULL');
+    this.database.pragma('foreign_keys = ON');
+    this.database.pragma('cache_size = -16000');
+    // Cuts the log when it starts anew, so that its size on disk shows when the next checkpoint is due.
+    this.database.pragma(`journal_size_limit = ${CHECKPOINT_BYTES / 4}`);
+    // SQLite forgets the errors of its own checkpoints; ours are told.
+    this.database.pragma('wal_autocheckpoint = 0');
+    this.files = new DatabaseFiles(file);
+    this.statements = writeStatements(() => this.database);
+    this.savepoint = {
+      begin: this.database.prepare('SAVEPOINT one_commit'),
+      release: this.database.prepare('RELEASE one_commit'),
+      rollBack: this.database.prepare('ROLLBACK TO one_commit'),
+    };
+  }
+
+  /** Carries out the whole group in one transaction with one fsync, each commit in a savepoint of its own. */
+  write(group: readonly (readonly RowWrite[])[]): GroupResult {
+    this.failStop ??= this.files.fault();
+    if (this.failStop !== undefined) return { kind: 'failed', reason: this.failStop, failStop: true };
+    try {
+      this.database.exec('BEGIN IMMEDIATE');
+      // Another process may have appended since.
+      this.head = this.statements.auditHead.first({}) ?? EMPTY_CHAIN;
+      const conflicts = group.flatMap((commit, index) => this.commit(commit, index) ?? []);
+      this.database.exec('COMMIT');
+      return { kind: 'written', conflicts };
+    } catch (error) {
+      return this.failed(error);
+    }
+  }
+
+  /** Folds the log into the database when there is enough of it. To be called between groups, after the answer. */
+  checkpointIfDue(): void {
+    const size = this.files.logSize();
+    if (size < this.checkpointAt) return;
+    try {
+      const [result] = this.database.pragma('wal_checkpoint(PASSIVE)') as { log: number; checkpointed: number }[];
+      const complete = result !== undefined && result.log === result.checkpointed;
+      // A reader of another process may hold the rest back: trying again at once would only cost another fsync.
+      this.checkpointAt = complete ? CHECKPOINT_BYTES : size + CHECKPOINT_BYTES;
+    } catch (error) {
+      if (isFailStop(error)) this.failStop = `The disk failed (${sqliteCode(error)}).`;
+    }
+  }
+
+  close(): void {
+    if (this.failStop === undefined && this.database.open) this.database.pragma('wal_checkpoint(TRUNCATE)');
+    this.database.close();
+  }
+
+  private commit(writes: readonly RowWrite[], index: number): Conflict | undefined {
+    const headBefore = this.head;
+    this.savepoint.begin.run();
+    try {
+      for (const write of writes) this.apply(write);
+      if (writes.length === 0) this.touch();
+      this.savepoint.release.run();
+      return undefined;
+    } catch (error) {
+      const detail = conflictDetail(error);
+      if (detail === undefined) throw error;
+      this.head = headBefore;
+      this.savepoint.rollBack.run();
+      this.savepoint.release.run();
+      return { commit: index, detail };
+    }
+  }
+
+  private apply(write: RowWrite): void {
+    const { statements } = this;
+    switch (write.kind) {
+      case 'run.insert':
+        statements.insertRun.run(write.row);
+        return;
+      case 'run.finish':
+        mustChange(statements.finishRun.run(write.row), 'The run has ended already, or was never accepted.');
+        if (write.output) statements.insertOutput.run(write.output);
+        return;
+      case 'run.remove':
+        for (const id of write.ids) statements.removeRun.run({ id });
+        return;
+      case 'output.remove':
+        for (const id of write.ids) statements.removeOutput.run({ id });
+        return;
+      case 'key.insert':
+        statements.insertKey.run(write.row);
+        return;
+      case 'key.revoke':
+        mustChange(statements.revokeKey.run(write.row), 'There is no such key.');
+        return;
+      case 'key.touch':
+        statements.touchKey.run(write.row);
+        return;
+      case 'audit.append': {
+        const row = chained(write.row, this.head);
+        statements.insertAuditEntry.run(row);
+        this.head = row;
+        return;
+      }
+    }
+  }
+
+  /** The smallest write there is: a header field nobody reads, set to what it was. */
+  private touch(): void {
+    this.database.pragma('user_version = 0');
+  }
+
+  private failed(error: unknown): GroupResult {
+    if (this.database.inTransaction) this.rollBack();
+    const reason = sqliteCode(error) ?? String(error);
+    if (isFailStop(error)) this.failStop = `The disk failed (${reason}).`;
+    return { kind: 'failed', reason, failStop: this.failStop !== undefined };
+  }
+
+  private rollBack(): void {
+    try {
+      this.database.exec('ROLLBACK');
+    } catch (error) {
+      this.failStop = `A failed transaction cannot be rolled back (${sqliteCode(error) ?? String(error)}).`;
+    }
+  }
+}
+
+function mustChange(rows: number, otherwise: string): void {
+  if (rows === 0) throw new GatewayError('conflict', otherwise);
+}
+
+/** Undefined when the error is no conflict with what is stored. */
+function conflictDetail(error: unknown): string | undefined {
+  if (error instanceof GatewayError) return error.message;
+  return sqliteCode(error)?.startsWith('SQLITE_CONSTRAINT') ? 'There is a record of that id already.' : undefined;
+}

@@ -1,0 +1,25 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { SqliteWriter, type GroupResult } from './sqlite-writer.js';
+import type { RowWrite } from './row-write.js';
+
+/** To the worker. */
+export type WriterRequest = { readonly kind: 'write'; readonly group: readonly (readonly RowWrite[])[] } | { readonly kind: 'close' };
+
+/** From the worker: `ready` once, then one `result` for each group, in order. */
+export type WriterReply = { readonly kind: 'ready' } | { readonly kind: 'result'; readonly result: GroupResult };
+
+const port = parentPort;
+if (!port) throw new Error('This program is the writing thread of the store.');
+const writer = new SqliteWriter((workerData as { file: string }).file);
+const reply = (message: WriterReply) => port.postMessage(message);
+
+port.on('message', (request: WriterRequest) => {
+  if (request.kind === 'write') {
+    reply({ kind: 'result', result: writer.write(request.group) });
+    writer.checkpointIfDue();
+  } else {
+    writer.close();
+    port.close();
+  }
+});
+reply({ kind: 'ready' });

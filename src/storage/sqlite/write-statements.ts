@@ -1,0 +1,91 @@
+import type Database from 'better-sqlite3';
+import { sql } from 'kysely';
+import type { AuditRow, KeyRow, OutputRow, RunRow } from '../schema.js';
+import type { ChainHead } from './audit-chain.js';
+import type { KeyMark } from './row-write.js';
+import { Statement, type Query } from './statement.js';
+
+const KEY_COLUMNS = [
+  'id',
+  'secret_hash',
+  'name',
+  'role',
+  'scopes',
+  'created_at',
+  'created_by',
+  'expires_at',
+  'revoked_at',
+  'last_used_at',
+] as const satisfies readonly (keyof KeyRow)[];
+const RUN_COLUMNS = [
+  'id',
+  'command',
+  'command_version',
+  'principal_id',
+  'args',
+  'request_id',
+  'status',
+  'outcome',
+  'truncated',
+  'redactions',
+  'cached',
+  'attempts',
+  'queued_at',
+  'started_at',
+  'finished_at',
+  'duration_ms',
+  'owner',
+] as const satisfies readonly (keyof RunRow)[];
+const FINISH_COLUMNS = [
+  'status',
+  'outcome',
+  'truncated',
+  'redactions',
+  'cached',
+  'attempts',
+  'started_at',
+  'finished_at',
+  'duration_ms',
+] as const satisfies readonly (keyof RunRow)[];
+const OUTPUT_COLUMNS = ['run_id', 'bytes', 'chunks'] as const satisfies readonly (keyof OutputRow)[];
+const AUDIT_COLUMNS = [
+  'seq',
+  'at',
+  'action',
+  'principal_id',
+  'subject',
+  'request_id',
+  'details',
+  'previous_hash',
+  'hash',
+] as const satisfies readonly (keyof AuditRow)[];
+
+/** Every statement of the writer. */
+export type WriteStatements = ReturnType<typeof writeStatements>;
+
+export function writeStatements(database: () => Database.Database) {
+  const statement = <Input extends object, Row = unknown>(query: Query<Input, Row>) => new Statement<Input, Row>(database, query);
+  return {
+    insertRun: statement<RunRow>((db, given) => db.insertInto('runs').values(pick(given, RUN_COLUMNS))),
+    finishRun: statement<RunRow>((db, given) =>
+      db.updateTable('runs').set(pick(given, FINISH_COLUMNS)).where('id', '=', given.id).where('finished_at', 'is', null),
+    ),
+    insertOutput: statement<OutputRow>((db, given) => db.insertInto('run_outputs').values(pick(given, OUTPUT_COLUMNS))),
+    removeRun: statement<{ id: string }>((db, given) => db.deleteFrom('runs').where('id', '=', given.id).where('finished_at', 'is not', null)),
+    removeOutput: statement<{ id: string }>((db, given) => db.deleteFrom('run_outputs').where('run_id', '=', given.id)),
+    insertKey: statement<KeyRow>((db, given) => db.insertInto('api_keys').values(pick(given, KEY_COLUMNS))),
+    revokeKey: statement<KeyMark>((db, given) =>
+      db
+        .updateTable('api_keys')
+        .set({ revoked_at: sql`coalesce(revoked_at, ${given.at})` })
+        .where('id', '=', given.id),
+    ),
+    touchKey: statement<KeyMark>((db, given) => db.updateTable('api_keys').set({ last_used_at: given.at }).where('id', '=', given.id)),
+    insertAuditEntry: statement<AuditRow>((db, given) => db.insertInto('audit_entries').values(pick(given, AUDIT_COLUMNS))),
+    auditHead: statement<object, ChainHead>((db) => db.selectFrom('audit_entries').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1)),
+  };
+}
+
+function pick<Row, Column extends keyof Row>(given: Row, columns: readonly Column[]): Pick<Row, Column> {
+  return Object.fromEntries(columns.map((column) => [column, given[column]])) as Pick<Row, Column>;
+}
