@@ -3,7 +3,7 @@ import type { Bootstrap, KeyService } from './auth/key.service.js';
 import { LOCAL_PRINCIPAL } from './auth/local-principal.js';
 import type { Catalogue } from './commands/catalogue.js';
 import type { Settings } from './config/settings.schema.js';
-import type { AuditLog } from './domain/audit.js';
+import type { AuditLog } from './domain/audit-log.js';
 import type { Db } from './domain/db.js';
 import type { Clock } from './domain/ports.js';
 import type { RunStore } from './domain/stores.js';
@@ -63,7 +63,7 @@ export class Gateway {
     const { lock, keys, settings, logger, catalogue } = this.parts;
     lock.acquire();
     await this.open();
-    for (const { file, line, path, message } of catalogue.warnings) logger.warn({ file, line, path }, `catalogue: ${message}`);
+    for (const { file, line, path, message } of catalogue.warnings) logger.debug({ file, line, path }, `catalogue: ${message}`);
     const bootstrap = await keys.bootstrap(settings.ADMIN_KEY);
     const lost = await closeLostRuns({ ...this.parts, store: this.parts.runStore });
     if (lost > 0) logger.warn({ runs: lost }, 'runs that the last gateway left open are closed as lost');

@@ -65,7 +65,7 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
   });
   await addHooks(app, settings, logger);
   app.useGlobalPipes(validationPipe());
-  app.useGlobalFilters(new ProblemFilter(logger, app.get(Metrics), routes));
+  app.useGlobalFilters(new ProblemFilter(logger, (code) => app.get(Metrics).errors.inc({ code }), routes));
   serveDocumentation(app);
   await app.init();
   refuseUnmarkedRoutes(routes);
@@ -110,10 +110,11 @@ const EXPOSED_HEADERS = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry
 const DOCS_PATH = 'docs';
 
 function serveDocumentation(app: NestFastifyApplication): void {
-  SwaggerModule.setup(DOCS_PATH, app, { openapi: '3.1.0', info: { title: 'Sallyport', version: '' }, paths: {} }, {
+  SwaggerModule.setup(DOCS_PATH, app, () => app.get(OpenApiDocument).routes, {
     raw: false,
     customSiteTitle: 'Sallyport API',
-    swaggerOptions: { url: '/openapi.json', persistAuthorization: true, tryItOutEnabled: true },
+    customCss: '.swagger-ui .topbar { display: none }',
+    swaggerOptions: { persistAuthorization: true, tryItOutEnabled: true, defaultModelsExpandDepth: 0 },
   });
 }
 

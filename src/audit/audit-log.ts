@@ -1,4 +1,5 @@
-import { AuditLog, type AuditRecord } from '../domain/audit.js';
+import { type AuditRecord } from '../domain/audit.js';
+import { AuditLog } from '../domain/audit-log.js';
 import type { Write } from '../domain/db.js';
 import type { Clock } from '../domain/ports.js';
 

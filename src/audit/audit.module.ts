@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { AuditLog, AuditStore } from '../domain/audit.js';
+import { AuditStore } from '../domain/audit.js';
+import { AuditLog } from '../domain/audit-log.js';
 import { WriteHealth } from '../domain/db.js';
 import { Clock } from '../domain/ports.js';
 import { ChainedAuditLog, type Sanitise } from './audit-log.js';

@@ -1,6 +1,6 @@
 import { GatewayError } from '../domain/errors.js';
 import type { Budget } from '../domain/ports.js';
-import { type Principal, roleAtLeast } from '../domain/principal.js';
+import { type Principal, type Role, roleAtLeast } from '../domain/principal.js';
 import type { RouteAccess } from '../http/route-access.js';
 import type { RateScope } from './auth-observer.js';
 import type { Authenticator } from './authenticator.js';
@@ -43,24 +43,19 @@ export class AccessGate {
     if (request.exempt && isAnonymous(request)) return undefined;
     const spent = this.note(request, {}, 'address', await this.limits.spendFromAddress(address));
     if (access === undefined) throw new GatewayError('forbidden', 'This route does not declare who may use it, so nobody may.');
-    const principal = await this.identify(request, access);
-    if (!principal) return undefined;
-    if (access !== 'optional' && access !== 'public' && !roleAtLeast(principal.role, access)) {
-      throw new GatewayError('forbidden', `This takes a key of the role ${access} or higher.`);
-    }
-    this.note(request, spent, 'key', await this.limits.spendFromKey(principal));
+    if (access === 'public') return undefined;
+    const principal =
+      access === 'optional'
+        ? await this.authenticator.authenticateIfGiven(request.rawHeaders, address)
+        : await this.authorise(request, access);
+    if (principal) this.note(request, spent, 'key', await this.limits.spendFromKey(principal));
     return principal;
   }
 
-  private async identify({ rawHeaders, address }: GateRequest, access: Access): Promise<Principal | undefined> {
-    switch (access) {
-      case 'public':
-        return undefined;
-      case 'optional':
-        return this.authenticator.authenticateIfGiven(rawHeaders, address);
-      default:
-        return this.authenticator.authenticate(rawHeaders, address);
-    }
+  private async authorise({ rawHeaders, address }: GateRequest, needed: Role): Promise<Principal> {
+    const principal = await this.authenticator.authenticate(rawHeaders, address);
+    if (!roleAtLeast(principal.role, needed)) throw new GatewayError('forbidden', `This takes a key of the role ${needed} or higher.`);
+    return principal;
   }
 
   /** Tells the answer's headers before it may throw. */

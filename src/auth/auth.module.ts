@@ -1,5 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { AuditLog } from '../domain/audit.js';
+import { AuditLog } from '../domain/audit-log.js';
 import { Db } from '../domain/db.js';
 import { Clock, RateCounter } from '../domain/ports.js';
 import { KeyStore } from '../domain/stores.js';

@@ -1,5 +1,5 @@
 import { SettingsError } from '../config/settings.js';
-import type { AuditLog } from '../domain/audit.js';
+import type { AuditLog } from '../domain/audit-log.js';
 import type { Db } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';
 import type { Clock } from '../domain/ports.js';

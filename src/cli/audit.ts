@@ -2,7 +2,7 @@ import { verifyChain } from '../audit/audit-verifier.js';
 import { AuditStore, type AuditVerdict } from '../domain/audit.js';
 import { print } from './cli-failure.js';
 import { withLocalRooms } from './local.js';
-import type { RemoteOptions } from './program.js';
+import type { RemoteOptions } from './options.js';
 import { callServer } from './remote.js';
 
 /** Checks the chain of the audit log; exit code 1 when it does not hold. */

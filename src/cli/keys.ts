@@ -6,7 +6,7 @@ import type { Page } from '../domain/audit.js';
 import { GatewayError } from '../domain/errors.js';
 import { print } from './cli-failure.js';
 import { withLocalRooms } from './local.js';
-import type { CreateKeyOptions, RemoteOptions } from './program.js';
+import type { CreateKeyOptions, RemoteOptions } from './options.js';
 import { callServer } from './remote.js';
 
 const MANAGER = { principal: LOCAL_PRINCIPAL, requestId: 'cli' };

@@ -4,6 +4,7 @@ import { VERSION } from '../config/version.js';
 import { ROLES } from '../domain/principal.js';
 import { GatewayError, toProblem } from '../domain/errors.js';
 import { CliFailure, describeProblem, EXIT_REFUSED } from './cli-failure.js';
+import type { CreateKeyOptions, RemoteOptions, RunOptions } from './options.js';
 
 /** Exit codes: 0 done; 1 failed; 2 refused (bad usage, settings, arguments, rights); `run` passes its command's own code on. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
@@ -79,21 +80,6 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return explain(error);
   }
-}
-
-export interface RemoteOptions {
-  readonly url?: string;
-  readonly json?: boolean;
-}
-
-export interface CreateKeyOptions extends RemoteOptions {
-  readonly role: (typeof ROLES)[number];
-  readonly scope?: string[];
-  readonly expiresIn?: string;
-}
-
-export interface RunOptions extends RemoteOptions {
-  readonly text?: string;
 }
 
 function explain(error: unknown): number {

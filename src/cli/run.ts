@@ -9,7 +9,7 @@ import { RunService } from '../runs/run.service.js';
 import { parseArguments } from './arguments.js';
 import { CliFailure, describeProblem, EXIT_REFUSED } from './cli-failure.js';
 import { withLocalRooms } from './local.js';
-import type { RunOptions } from './program.js';
+import type { RunOptions } from './options.js';
 import { callServer, RemoteProblem } from './remote.js';
 
 type Schema = Parameters<typeof parseArguments>[1];

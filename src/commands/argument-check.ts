@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { relative } from 'node:path';
 import { z } from 'zod';
 import { GatewayError, type FieldError } from '../domain/errors.js';
 import type { CheckedArguments } from '../domain/command.js';
@@ -13,7 +14,7 @@ const MOST_ERRORS = 50;
 export interface ValidArguments {
   /** With the secrets in clear: for the child alone. */
   readonly values: CheckedArguments;
-  /** With `«secret»` in their place. */
+  /** With `«secret»` in their place, and paths relative to their root. */
   readonly shown: CheckedArguments;
   /** With a keyed digest in their place: for naming the arguments. */
   readonly named: CheckedArguments;
@@ -25,7 +26,7 @@ export class ArgumentCheck {
   readonly jsonSchema: Readonly<Record<string, unknown>>;
   private readonly names: ReadonlySet<string>;
   private readonly secretNames: readonly string[];
-  private readonly touchesFiles: boolean;
+  private readonly paths: readonly (readonly [name: string, root: string])[];
   private readonly schema: z.ZodType<Record<string, unknown>>;
 
   constructor(
@@ -36,7 +37,7 @@ export class ArgumentCheck {
     const params = Object.entries(declaration.params);
     this.names = new Set(params.map(([name]) => name));
     this.secretNames = params.filter(([, { type }]) => type === 'secret').map(([name]) => name);
-    this.touchesFiles = params.some(([, { type }]) => type === 'path');
+    this.paths = params.filter(([, { type }]) => type === 'path').map(([name]) => [name, roots.get(name) ?? '/']);
     const schema = z.strictObject(
       Object.fromEntries(
         params.map(([name, param]) => [name, schemaOf(param, typeOf(param).value(param, useOf(name, declaration, roots.get(name))))]),
@@ -53,22 +54,28 @@ export class ArgumentCheck {
     if (!isPlainObject(given)) throw invalidArguments([{ path: '', message: 'expected an object' }]);
     const undeclared = Object.keys(given).filter((name) => !this.names.has(name));
     if (undeclared.length > 0) throw invalidArguments(undeclared.slice(0, MOST_ERRORS).map(undeclaredArgument));
-    const result = this.touchesFiles ? await this.schema.safeParseAsync(given) : this.schema.safeParse(given);
+    const result = this.paths.length > 0 ? await this.schema.safeParseAsync(given) : this.schema.safeParse(given);
     if (!result.success)
       throw invalidArguments(result.error.issues.slice(0, MOST_ERRORS).map(({ path, message }) => ({ path: path.join('.'), message })));
-    return this.separateSecrets(result.data);
+    return this.separate(result.data);
   }
 
-  private separateSecrets(values: CheckedArguments): ValidArguments {
+  /** Parts what the child gets from what people may see: no secrets, and paths as they lie under their root. */
+  private separate(values: CheckedArguments): ValidArguments {
     const given = this.secretNames.filter((name) => values[name] !== undefined);
-    if (given.length === 0) return { values, shown: values, named: values, secrets: [] };
+    if (given.length === 0 && this.paths.length === 0) return { values, shown: values, named: values, secrets: [] };
     const digest = (name: string) => createHmac('sha256', this.secretKey).update(String(values[name])).digest('hex');
     return {
       values,
-      shown: { ...values, ...Object.fromEntries(given.map((name) => [name, SECRET_MASK])) },
+      shown: { ...values, ...this.relativePaths(values), ...Object.fromEntries(given.map((name) => [name, SECRET_MASK])) },
       named: { ...values, ...Object.fromEntries(given.map((name) => [name, digest(name)])) },
       secrets: given.map((name) => String(values[name])),
     };
+  }
+
+  private relativePaths(values: CheckedArguments): CheckedArguments {
+    const given = this.paths.filter(([name]) => values[name] !== undefined);
+    return Object.fromEntries(given.map(([name, root]) => [name, relative(root, String(values[name])) || '.']));
   }
 }
 

@@ -47,7 +47,7 @@ describe('mistakes in a catalogue', () => {
     ['a text in exec', one('exec: [echo, "--x={x}"]', 'params: { x: { type: text } }'), /a text never stands in argv/],
     [
       'a secret in a conditional element',
-      one('exec: [echo, { if: x, then: ["{x}"] }]', 'params: { x: { type: secret } }'),
+      one('exec: [echo, { if: x, add: ["{x}"] }]', 'params: { x: { type: secret } }'),
       /a secret never/,
     ],
     [

@@ -53,11 +53,11 @@ const element = z.union(
     z
       .strictObject({
         if: z.string().meta({ description: 'Name of a param' }),
-        then: z.array(z.string()).min(1).meta({ description: 'Elements that are there only if the param is given and not false' }),
+        add: z.array(z.string()).min(1).meta({ description: 'Elements that are there only if the param is given and not false' }),
       })
       .meta({ description: 'Elements that depend on a param' }),
   ],
-  { error: 'expected text (numbers in quotes) or { if: param, then: [..] }' },
+  { error: 'expected text (numbers in quotes) or { if: param, add: [..] }' },
 );
 export type ExecElement = z.output<typeof element>;
 

@@ -54,7 +54,7 @@ describe('a command', () => {
 
   it('drops elements of params that are not given', async () => {
     const command = await commandOf({
-      exec: ['echo', '{a}', '--b={b}', { if: 'flag', then: ['--flag', '--with={a}'] }],
+      exec: ['echo', '{a}', '--b={b}', { if: 'flag', add: ['--flag', '--with={a}'] }],
       params: { a: text, b: text, flag: { type: 'boolean', default: false } },
     });
     expect((await processOf(command)).argv).toEqual(['echo']);

@@ -99,7 +99,7 @@ function argvRule(declaration: CommandDeclaration): readonly Finding[] {
 }
 
 function elementTexts(element: ExecElement): readonly string[] {
-  return typeof element === 'string' ? [element] : element.then;
+  return typeof element === 'string' ? [element] : element.add;
 }
 
 function unknownParam(name: string, { params }: CommandDeclaration, path: readonly (string | number)[]): readonly Finding[] {

@@ -4,7 +4,7 @@ import type { ExecElement } from './catalogue-schema.js';
 export type Template =
   | { readonly kind: 'literal'; readonly text: string }
   | { readonly kind: 'param'; readonly prefix: string; readonly param: string }
-  | { readonly kind: 'if'; readonly param: string; readonly then: readonly Template[] };
+  | { readonly kind: 'if'; readonly param: string; readonly add: readonly Template[] };
 
 const PLACEHOLDER = /\{([A-Za-z][A-Za-z0-9_]*)\}/;
 const WHOLE_OR_TAIL = /^(--[A-Za-z0-9][A-Za-z0-9_-]*=|)\{([A-Za-z][A-Za-z0-9_]*)\}$/;
@@ -19,8 +19,8 @@ export function parseText(text: string): Template | undefined {
 /** An element of `exec`; undefined when a placeholder in it stands where none may. */
 export function parseElement(element: ExecElement): Template | undefined {
   if (typeof element === 'string') return parseText(element);
-  const then = element.then.map(parseText);
-  return then.every((inner) => inner !== undefined) ? { kind: 'if', param: element.if, then } : undefined;
+  const add = element.add.map(parseText);
+  return add.every((inner) => inner !== undefined) ? { kind: 'if', param: element.if, add } : undefined;
 }
 
 /** The param that `{x}` names when it is the whole text. */
@@ -33,7 +33,7 @@ export function parsePlaceholder(text: string): string | undefined {
 export function valuesIn(templates: readonly Template[]): readonly string[] {
   return templates.flatMap((template) => {
     if (template.kind === 'literal') return [];
-    return template.kind === 'param' ? [template.param] : valuesIn(template.then);
+    return template.kind === 'param' ? [template.param] : valuesIn(template.add);
   });
 }
 
@@ -41,7 +41,7 @@ export function valuesIn(templates: readonly Template[]): readonly string[] {
 export function paramsIn(templates: readonly Template[]): readonly string[] {
   return templates.flatMap((template) => {
     if (template.kind === 'literal') return [];
-    return template.kind === 'param' ? [template.param] : [template.param, ...paramsIn(template.then)];
+    return template.kind === 'param' ? [template.param] : [template.param, ...paramsIn(template.add)];
   });
 }
 
@@ -55,7 +55,7 @@ export function fill(
   for (const template of templates) {
     if (template.kind === 'literal') argv.push(template.text);
     else if (template.kind === 'if') {
-      if (holds(template.param)) fill(template.then, textOf, holds, argv);
+      if (holds(template.param)) fill(template.add, textOf, holds, argv);
     } else {
       const text = textOf(template.param);
       if (text !== undefined) argv.push(template.prefix + text);

@@ -93,7 +93,7 @@ export const stringParam: ParamType<z.output<typeof stringDeclaration>> = {
   },
   render: String,
   fromText: asIs,
-  example: ({ minLength }) => 'text'.padEnd(minLength, 'x'),
+  example: ({ minLength, maxLength }) => 'text'.slice(0, maxLength).padEnd(minLength, 'x'),
 };
 
 export const enumParam: ParamType<z.output<typeof enumDeclaration>> = {
@@ -129,7 +129,7 @@ export const textParam: ParamType<z.output<typeof textDeclaration>> = {
   },
   render: String,
   fromText: asIs,
-  example: () => 'some text',
+  example: ({ maxLength }) => 'some text'.slice(0, maxLength),
 };
 
 export const secretParam: ParamType<z.output<typeof secretDeclaration>> = {

@@ -1,5 +1,4 @@
 import type { PrincipalId } from './principal.js';
-import type { Write } from './db.js';
 
 /** What happened, as the audit log names it. */
 export const AUDIT_ACTIONS = ['run.intent', 'run.outcome', 'key.created', 'key.revoked', 'gateway.started', 'gateway.stopped'] as const;
@@ -54,12 +53,6 @@ export type AuditVerdict =
 export interface Page<T> {
   readonly items: readonly T[];
   readonly nextCursor: string | null;
-}
-
-/** The tamper-evident log. Fails closed: what cannot be recorded must not happen. */
-export abstract class AuditLog {
-  /** The write that appends this record; it takes its number and its place in the chain when it is committed. */
-  abstract appended(record: AuditRecord): Write;
 }
 
 /** Reading side of the log's storage. */

@@ -3,7 +3,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { GatewayError, toProblem, type ErrorCode } from '../domain/errors.js';
 import type { RoutingTable } from '../http/routing-table.js';
-import type { Metrics } from '../metrics/metrics.js';
 
 /** What the framework refuses by itself, by its status, in our words. */
 const BY_STATUS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
@@ -22,7 +21,7 @@ const BY_STATUS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
 export class ProblemFilter implements ExceptionFilter {
   constructor(
     private readonly logger: Logger,
-    private readonly metrics: Metrics,
+    private readonly count: (code: ErrorCode) => void,
     private readonly routes: RoutingTable,
   ) {}
 
@@ -31,7 +30,7 @@ export class ProblemFilter implements ExceptionFilter {
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
     const error = this.translate(thrown, request);
-    this.metrics.errors.inc({ code: error.code });
+    this.count(error.code);
     if (error.status >= 500) this.report(error, request);
     if (reply.sent || reply.raw.headersSent) return void reply.raw.destroy();
     void reply

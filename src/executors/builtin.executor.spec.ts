@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { ExecutionContext } from '../domain/executor.js';
 import { BUILTIN_NAMES, BuiltinExecutor, type BuiltinFunction } from './builtin.executor.js';
 

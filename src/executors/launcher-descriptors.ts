@@ -11,6 +11,16 @@ export function closeInheritedDescriptors(): void {
   for (const descriptor of list().map(Number)) if (descriptor > 2 && isInherited(descriptor)) closeSync(descriptor);
 }
 
+/** How many descriptors this process may have open; infinite where it cannot be told. Node raises the soft limit to the hard one. */
+export function descriptorLimit(): number {
+  try {
+    const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
+    return limit === undefined ? Infinity : Number(limit);
+  } catch {
+    return Infinity;
+  }
+}
+
 function list(): string[] {
   try {
     return readdirSync(DESCRIPTORS);

@@ -3,7 +3,7 @@
  * the spawner and blocks its event loop, so it is done here, where there are few pages and nobody waits.
  * Started by `ExecutorHost`, fed over the IPC channel; it ends when the channel does, however the gateway ended.
  */
-import { closeInheritedDescriptors } from './launcher-descriptors.js';
+import { closeInheritedDescriptors, descriptorLimit } from './launcher-descriptors.js';
 import { Outbox } from './launcher-outbox.js';
 import type { HostCommand, StartCommand } from './launcher-protocol.js';
 import { HostRun } from './launcher-run.js';
@@ -11,8 +11,15 @@ import { HostRun } from './launcher-run.js';
 /** After so many starts their pids are reported and events looked at, before the next ones. */
 const STARTS_PER_TURN = 8;
 
+/** What a run holds in this process: its pipes. */
+const DESCRIPTORS_PER_RUN = 3;
+/** What Node holds, and what a start needs for a moment. */
+const DESCRIPTORS_RESERVED = 48;
+
 const waiting = new Map<number, StartCommand>();
 const runs = new Map<number, HostRun>();
+/** Node never closes the pipes of a child that failed for want of descriptors, so it must not come to that. */
+const mostRuns = Math.floor((descriptorLimit() - DESCRIPTORS_RESERVED) / DESCRIPTORS_PER_RUN);
 const outbox = new Outbox(
   (batch, sent) => process.send?.(batch, undefined, undefined, sent),
   () => runs.forEach((run) => run.resume()),
@@ -25,7 +32,8 @@ function startSome(): void {
     waiting.delete(id);
     const run = new HostRun(command, outbox, () => runs.delete(id));
     runs.set(id, run);
-    run.start();
+    if (runs.size > mostRuns) run.onFailure('EMFILE');
+    else run.start();
   }
   // At once: should this process be killed, the gateway must know whom to kill.
   outbox.flush();
@@ -51,7 +59,7 @@ function end(code: number): never {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']) process.on(signal, () => undefined);
 process.on('disconnect', () => end(0));
 process.on('uncaughtException', (error) => {
-  console.error('sallyport executor host:', error);
+  process.stderr.write(`sallyport executor host: ${error.stack ?? error.message}\n`);
   end(1);
 });
 process.on('message', carryOut);

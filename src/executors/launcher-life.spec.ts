@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { fixture, isAlive, livingGroup } from '../../test/fixtures/fixture.js';
@@ -62,10 +63,21 @@ describe('the hosts of a launcher', () => {
     expect(launcher.hostPids).toEqual([]);
   });
 
-  it.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1'] as const)('live through %s', async (signal) => {
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const)('live through %s', async (signal) => {
     await startLauncher();
     process.kill(onlyHost(), signal);
     expect(await launch(launcher, [fixture('exits-with'), '7']).ended).toEqual({ kind: 'exited', code: 7 });
+  });
+
+  it('open no debugger on SIGUSR1', async () => {
+    await startLauncher();
+    const host = onlyHost();
+    const descriptors = () => readdirSync(`/proc/${host}/fd`).length;
+    expect(await launch(launcher, ['/bin/sleep', '0.1']).ended).toEqual({ kind: 'exited', code: 0 });
+    const before = descriptors();
+    process.kill(host, 'SIGUSR1');
+    expect(await launch(launcher, ['/bin/sleep', '0.1']).ended).toEqual({ kind: 'exited', code: 0 });
+    expect(descriptors()).toBeLessThanOrEqual(before);
   });
 });
 
@@ -105,8 +117,14 @@ describe('a host that is killed', () => {
 describe('a gateway', () => {
   const program = fileURLToPath(new URL('../../test/fixtures/tiny-gateway.js', import.meta.url));
 
+  /** Starts one from a shell that first does `before`, to run `argv` `count` times at once. */
+  function startGateway(before: string, count: number, argv: readonly string[]) {
+    const args = ['-c', `${before}; exec "$@"`, 'sh', process.execPath, program, String(count), ...argv];
+    return spawn('/bin/sh', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  }
+
   it('that is killed leaves neither host nor runs behind', async () => {
-    const gateway = spawn(process.execPath, [program, fixture('ignores-term')], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const gateway = startGateway(':', 1, [fixture('ignores-term')]);
     const pids = (await firstLines(gateway.stdout, 2)).map(Number);
     expect(pids.filter(isAlive)).toEqual(pids);
     gateway.kill('SIGKILL');
@@ -114,17 +132,22 @@ describe('a gateway', () => {
   });
 
   it('passes on no descriptor that it inherited itself', async () => {
-    const script = 'exec 9< /etc/passwd; exec "$@"';
-    const list = ['/bin/sh', '-c', 'ls /proc/$$/fd | xargs'];
-    const gateway = spawn('/bin/sh', ['-c', script, 'sh', process.execPath, program, ...list], { stdio: ['ignore', 'pipe', 'inherit'] });
-    expect((await firstLines(gateway.stdout, 2))[1]).toBe('0 1 2');
-    await once(gateway, 'exit');
+    const gateway = startGateway('exec 9< /etc/passwd', 1, ['/bin/ls', '-m', '/proc/self/fd']);
+    // The fourth is the folder that ls reads.
+    expect((await firstLines(gateway.stdout, 2))[1]).toBe('0, 1, 2, 3');
+  });
+
+  it('refuses what it has no descriptors for, and carries out the rest', async () => {
+    const gateway = startGateway('ulimit -n 63', 20, ['/bin/sleep', '0.3']);
+    const ends = (await firstLines(gateway.stdout, 21)).slice(1).map((line) => JSON.parse(line) as { kind: string; reason?: string });
+    expect(ends.filter((end) => end.kind === 'exited')).toHaveLength(5);
+    expect(ends.filter((end) => end.reason === 'the program could not be started (EMFILE)')).toHaveLength(15);
   });
 });
 
-async function firstLines(output: NodeJS.ReadableStream, count: number): Promise<string[]> {
+async function firstLines(output: Readable, count: number): Promise<string[]> {
   let text = '';
-  for await (const data of output) {
+  for await (const data of output.iterator({ destroyOnReturn: false })) {
     text += String(data);
     const lines = text.split('\n');
     if (lines.length > count) return lines.slice(0, count);

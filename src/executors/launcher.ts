@@ -80,15 +80,18 @@ export class ProcessLauncher {
   /** `failures`: how many hosts in this place died young before this one. */
   private open(failures: number): ExecutorHost {
     const host = ExecutorHost.open();
-    const openedAt = performance.now();
     this.hosts.add(host);
-    void host.gone.then((lostRuns) => {
-      this.hosts.delete(host);
-      if (this.stopped) return;
-      this.options.onHostLost?.({ pid: host.pid, runs: lostRuns });
-      this.reopen(performance.now() - openedAt >= WELL_AFTER_MS ? 0 : failures + 1);
-    });
+    void this.replaceWhenGone(host, failures);
     return host;
+  }
+
+  private async replaceWhenGone(host: ExecutorHost, failures: number): Promise<void> {
+    const openedAt = performance.now();
+    const runs = await host.gone;
+    this.hosts.delete(host);
+    if (this.stopped) return;
+    this.options.onHostLost?.({ pid: host.pid, runs });
+    this.reopen(performance.now() - openedAt >= WELL_AFTER_MS ? 0 : failures + 1);
   }
 
   private reopen(failures: number): void {

@@ -92,7 +92,6 @@ describe('the process executor', () => {
     const end = await homeless.execute(invocationOf(['/bin/true'], { files: [{ placeholder: '«f»', content: '' }] }), contextOf());
     expect(end).toEqual({ kind: 'failed_to_start', reason: 'the private files could not be written (ENOENT)' });
   });
-  });
 
   it('never starts a run that was aborted before', async () => {
     const witness = join(folder, 'witness');

@@ -67,11 +67,20 @@ function runForm({ name, summary, argumentsSchema }: Command): Json {
   return { type: 'object', title: name, description: summary, required, properties: { command: { const: name }, args }, additionalProperties: false };
 }
 
-/** Nest's own conversion targets OpenAPI 3.0; ours JSON Schema 2020-12, which 3.1 uses. */
+/**
+ * Nest's own conversion targets OpenAPI 3.0; ours JSON Schema 2020-12, which 3.1 uses. Schemas with an id become components.
+ * An output schema must have another id than any input schema: the two may differ.
+ */
 function convertSchema(schema: unknown, { schemaType }: { schemaType: 'input' | 'output' }) {
-  const { $schema: _dialect, id, ...converted } = z.toJSONSchema(schema as z.ZodType, { target: 'draft-2020-12', io: schemaType }) as Json;
-  if (typeof id !== 'string') return { schema: converted };
-  return { schema: { $ref: `#/components/schemas/${id}` }, components: { [id]: converted } };
+  const { $schema: _dialect, $defs = {}, ...converted } = z.toJSONSchema(schema as z.ZodType, { target: 'draft-2020-12', io: schemaType }) as Json;
+  const components = Object.fromEntries(Object.entries($defs as Json).map(([name, definition]) => [name, inComponents(definition)]));
+  const { id, ...body } = inComponents(converted);
+  if (typeof id !== 'string') return { schema: body, components };
+  return { schema: { $ref: `#/components/schemas/${id}` }, components: { ...components, [id]: body } };
+}
+
+function inComponents(schema: unknown): Json {
+  return JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/'), (_key, value: unknown) => value) as Json;
 }
 
 /** Each operation gets an unambiguous id, its role, its security and the shape of its refusals. */

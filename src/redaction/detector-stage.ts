@@ -38,8 +38,9 @@ export class DetectorStage implements Stage {
     let window = this.#cut(new Window(this.#text, this.#final), 0);
     while (this.#tail === null) {
       this.#decided = nextCandidate(window.text, this.#decided);
+      if (this.#decided >= window.text.length) break;
       const finding = find(window, this.#decided);
-      if (finding === 'more' || this.#decided >= window.text.length) break;
+      if (finding === 'more') break;
       if (finding === 'none') this.#decided += 1;
       else if ('maskEnd' in finding) {
         out.push(window.text.slice(this.#released, finding.maskEnd));

@@ -70,7 +70,7 @@ function mailDomain(run: string): string | null {
   const labels = domain.split('.');
   const top = labels.at(-1)?.toLowerCase() ?? '';
   if (labels.length < 2 || !labels.every(isHostLabel)) return null;
-  if (!/^(?:[^\W\d_]|[^\x00-\x7f]){2,24}$|^xn--[a-z0-9-]{2,59}$/.test(top) || NOT_TOP_LEVEL.has(top)) return null;
+  if (!/^(?:[^\W\d_]|[\u0080-\uffff]){2,24}$|^xn--[a-z0-9-]{2,59}$/.test(top) || NOT_TOP_LEVEL.has(top)) return null;
   return /^v?\d{1,9}\.\d/i.test(domain) ? null : domain;
 }
 

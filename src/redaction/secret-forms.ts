@@ -57,7 +57,7 @@ function jsonForms(value: string): string[] {
   const plain = JSON.stringify(value).slice(1, -1);
   const html = plain.replace(/[<>&\u2028\u2029]/g, unicodeEscape);
   const forms = [plain, plain.replaceAll('/', '\\/'), html];
-  return [...forms, ...forms.map((form) => form.replace(/[^\x00-\x7f]/g, unicodeEscape))];
+  return [...forms, ...forms.map((form) => form.replace(/[\u0080-\uffff]/g, unicodeEscape))];
 }
 
 function unicodeEscape(character: string): string {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { Controller, Get, Header, Headers, HttpCode, Inject, Param, Post, Query, StreamableFile } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { ApiHeader, ApiOkResponse, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import type { Page } from '../domain/audit.js';
 import { GatewayError } from '../domain/errors.js';
@@ -10,7 +10,7 @@ import { Answer } from '../http/answer.js';
 import { limitParameter, pageAnswer } from '../http/pages.js';
 import { Caller } from '../http/parameters.js';
 import { Requires } from '../http/route-access.js';
-import { type RunEnvelope, type RunSummary, summarise, textOf } from './run-envelope.js';
+import { type RunEnvelope, runEnvelopeSchema, type RunSummary, runSummarySchema, summarise, textOf } from './run-envelope.js';
 import { RunHistory } from './run-history.js';
 import { eventStream } from './run-stream.js';
 
@@ -21,6 +21,7 @@ const listQuery = z.strictObject({
   command: z.string().max(64).optional(),
   status: z.enum(RUN_STATUSES).optional(),
 });
+const runPageSchema = z.object({ items: z.array(runSummarySchema), nextCursor: z.string().nullable() }).meta({ id: 'RunPage' });
 const outputQuery = z.strictObject({ stream: z.enum(['stdout', 'stderr']).optional() });
 
 /** What became of runs. Callers see their own; admins all. */
@@ -32,6 +33,7 @@ export class HistoryController {
   @Get()
   @Requires('readonly')
   @ApiOperation({ summary: 'Runs, newest first' })
+  @ApiOkResponse({ description: 'A page', standardSchema: runPageSchema })
   async list(@Query({ schema: listQuery }) query: z.output<typeof listQuery>, @Caller() principal: Principal): Promise<Answer<Page<RunSummary>>> {
     const page = await this.history.page(principal, query);
     return pageAnswer('/runs', query, { ...page, items: page.items.map(summarise) });
@@ -40,6 +42,7 @@ export class HistoryController {
   @Get(':id')
   @Requires('readonly')
   @ApiOperation({ summary: 'One run with its output so far' })
+  @ApiOkResponse({ description: 'The run', standardSchema: runEnvelopeSchema })
   get(@Param('id', { schema: runId }) id: string, @Caller() principal: Principal): Promise<RunEnvelope> {
     return this.history.envelope(principal, id);
   }
@@ -81,6 +84,7 @@ export class HistoryController {
   @Post(':id/cancel')
   @HttpCode(202)
   @Requires('operator')
+  @ApiResponse({ status: 202, description: 'It is being ended', standardSchema: runSummarySchema })
   @ApiOperation({ summary: 'End a run: TERM to its process group, then KILL' })
   async cancel(@Param('id', { schema: runId }) id: string, @Caller() principal: Principal): Promise<RunSummary> {
     const live = await this.history.findLive(principal, id);

@@ -1,11 +1,50 @@
+import { z } from 'zod';
 import type { OutputParser } from '../domain/command.js';
-import type { OutputChunk, OutputStream, Run } from '../domain/run.js';
+import { type OutputChunk, type OutputStream, type Run, RUN_STATUSES } from '../domain/run.js';
+
+const instant = z.iso.datetime();
+const outcome = z
+  .union([
+    z.object({ kind: z.literal('exited'), code: z.int(), signal: z.string().optional() }),
+    z.object({ kind: z.literal('timed_out'), afterMs: z.number() }),
+    z.object({ kind: z.literal('cancelled'), by: z.string() }),
+    z.object({ kind: z.literal('rejected'), reason: z.string() }),
+    z.object({ kind: z.literal('failed_to_start'), reason: z.string() }),
+    z.object({ kind: z.literal('lost') }),
+  ])
+  .meta({ id: 'RunOutcome' });
+
+const summaryFields = z.object({
+  id: z.string().meta({ examples: ['run_0199a1b2c3d47e5f8a9b0c1d2e3f4a5b'] }),
+  command: z.string(),
+  args: z.record(z.string(), z.unknown()).readonly(),
+  keyId: z.string().meta({ description: 'Key that asked for it' }),
+  requestId: z.string(),
+  status: z.enum(RUN_STATUSES),
+  outcome: outcome.nullable(),
+  truncated: z.boolean().meta({ description: 'More output came than the limit lets through' }),
+  redactions: z.int().meta({ description: 'Things masked in the output' }),
+  cached: z.boolean(),
+  attempts: z.int(),
+  queuedAt: instant,
+  startedAt: instant.nullable(),
+  finishedAt: instant.nullable(),
+  durationMs: z.number().nullable(),
+});
 
 /** A run as lists and `run.finished` show it. */
-export type RunSummary = Omit<Run, 'commandVersion' | 'principalId'> & { readonly keyId: string };
+export const runSummarySchema = summaryFields.meta({ id: 'RunSummary' });
+export type RunSummary = Readonly<z.output<typeof summaryFields>>;
 
-/** A run as `/run` answers it. `parsed` is null where the output is not of the declared form, or the command declares none. */
-export type RunEnvelope = RunSummary & { readonly stdout: string; readonly stderr: string; readonly parsed: unknown };
+const envelopeFields = summaryFields.extend({
+  stdout: z.string(),
+  stderr: z.string(),
+  parsed: z.unknown().meta({ description: 'Output as the command declares it (lines or JSON); null where it declares none or the output is not of that form' }),
+});
+
+/** A run as `/run` answers it. */
+export const runEnvelopeSchema = envelopeFields.meta({ id: 'Run' });
+export type RunEnvelope = Readonly<z.output<typeof envelopeFields>>;
 
 export function summarise({ commandVersion: _version, principalId, ...run }: Run): RunSummary {
   return { ...run, keyId: principalId };

@@ -1,4 +1,4 @@
-import type { AuditLog } from '../domain/audit.js';
+import type { AuditLog } from '../domain/audit-log.js';
 import type { Db } from '../domain/db.js';
 import type { Clock } from '../domain/ports.js';
 import type { RunOutcome } from '../domain/run.js';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { runEnvelopeSchema } from './run-envelope.js';
 
 /** What a caller may ask: a command by name with arguments, or free text that a phrase resolves. */
 export interface RunRequest {
@@ -33,3 +34,15 @@ export const batchRequestSchema = z
   .meta({ id: 'BatchRequest' });
 
 export type BatchRequest = z.output<typeof batchRequestSchema>;
+
+export const batchResponseSchema = z
+  .object({
+    items: z.array(
+      z.union([
+        z.object({ run: runEnvelopeSchema }),
+        z.object({ problem: z.record(z.string(), z.unknown()).meta({ $ref: '#/components/schemas/Problem' }) }),
+        z.object({ skipped: z.string() }),
+      ]),
+    ),
+  })
+  .meta({ id: 'BatchResponse' });

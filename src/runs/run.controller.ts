@@ -1,5 +1,5 @@
 import { Body, Controller, Headers, HttpCode, Inject, Post, StreamableFile } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { ApiHeader, ApiOkResponse, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Principal } from '../domain/principal.js';
 import { Answer } from '../http/answer.js';
 import { Caller, type ClientConnection, Connection, Context } from '../http/parameters.js';
@@ -8,9 +8,9 @@ import { Requires } from '../http/route-access.js';
 import { type BatchItem, BatchService } from './batch.service.js';
 import type { LiveRun } from './live-run.js';
 import { parsePrefer } from './preferences.js';
-import type { RunEnvelope } from './run-envelope.js';
+import { type RunEnvelope, runEnvelopeSchema } from './run-envelope.js';
 import { RunHistory } from './run-history.js';
-import { type BatchRequest, batchRequestSchema, type RunRequest, runRequestSchema } from './run-request.js';
+import { type BatchRequest, batchRequestSchema, batchResponseSchema, type RunRequest, runRequestSchema } from './run-request.js';
 import { eventStream } from './run-stream.js';
 import type { RunOrigin } from './run-walk.js';
 import { RunService } from './run.service.js';
@@ -29,6 +29,8 @@ export class RunController {
   @HttpCode(200)
   @Requires('operator')
   @ApiOperation({ summary: 'Run a command and wait for its end', description: 'With `Prefer: respond-async` answers 202 at once; `wait=N` waits up to N seconds first.' })
+  @ApiResponse({ status: 200, description: 'The run, however it ended', standardSchema: runEnvelopeSchema })
+  @ApiResponse({ status: 202, description: 'Accepted: look at Location', standardSchema: runEnvelopeSchema })
   @ApiHeader({ name: 'Prefer', required: false, description: 'respond-async, wait=N (RFC 7240)' })
   async run(
     @Body({ schema: runRequestSchema }) request: RunRequest,
@@ -48,6 +50,7 @@ export class RunController {
   @HttpCode(200)
   @Requires('operator')
   @ApiOperation({ summary: 'Run several commands; each item is answered with its run or its problem' })
+  @ApiResponse({ status: 200, description: 'What became of each item, in order', standardSchema: batchResponseSchema })
   async batch(
     @Body({ schema: batchRequestSchema }) request: BatchRequest,
     @Caller() principal: Principal,
@@ -61,6 +64,7 @@ export class RunController {
   @HttpCode(200)
   @Requires('operator')
   @ApiOperation({ summary: 'Run a command and stream its output as Server-Sent Events' })
+  @ApiOkResponse({ description: 'Events `run.started`, `output`, `run.finished`', schema: { type: 'string' } })
   @ApiProduces('text/event-stream')
   async stream(
     @Body({ schema: runRequestSchema }) request: RunRequest,

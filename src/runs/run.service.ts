@@ -1,4 +1,4 @@
-import type { AuditLog } from '../domain/audit.js';
+import type { AuditLog } from '../domain/audit-log.js';
 import type { Command } from '../domain/command.js';
 import type { Db } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';

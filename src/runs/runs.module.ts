@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import type { Settings } from '../config/settings.schema.js';
 import { SETTINGS_TOKEN } from '../config/settings.js';
-import { AuditLog } from '../domain/audit.js';
+import { AuditLog } from '../domain/audit-log.js';
 import { Db } from '../domain/db.js';
 import { Clock, EventBus, RateCounter } from '../domain/ports.js';
 import { RunStore } from '../domain/stores.js';

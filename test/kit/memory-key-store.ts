@@ -1,5 +1,5 @@
 import type { AuditRecord } from '../../src/domain/audit.js';
-import { AuditLog } from '../../src/domain/audit.js';
+import { AuditLog } from '../../src/domain/audit-log.js';
 import { Db, type Write } from '../../src/domain/db.js';
 import { GatewayError } from '../../src/domain/errors.js';
 import type { ApiKey } from '../../src/domain/principal.js';
@@ -42,7 +42,10 @@ export class MemoryKeyStore extends KeyStore {
       case 'audit.append':
         this.audited.push(write.record);
         break;
-      default:
+      case 'run.insert':
+      case 'run.finish':
+      case 'run.remove':
+      case 'output.remove':
         throw new Error(`${write.kind} is not for the keys`);
     }
   }

@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync, writeSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { verifyChain } from '../../audit/audit-verifier.js';
-import { openStore, temporaryFolder, withDatabase } from '../../../test/kit/storage.js';
+import { auditAppend, openStore, temporaryFolder, withDatabase } from '../../../test/kit/storage.js';
 
 const COMMITTER = fileURLToPath(new URL('../../../test/kit/committer.js', import.meta.url));
 const withStrace = existsSync('/usr/bin/strace') && process.platform === 'linux' ? it : it.skip;
@@ -61,22 +61,19 @@ describe('the embedded store under violence', () => {
   withTmpfs('refuses while the disk is full, loses nothing, and goes on when there is room', async () => {
     await onSmallDisk(folder, async (grow) => {
       const store = await openStore({ folder });
-      const data = 'x'.repeat(20_000);
       const acknowledged: string[] = [];
-      const fill = async (): Promise<void> => {
-        for (let index = 0; index < 500; index += 1) {
-          const subject = `run-${acknowledged.length}`;
-          await store.db.commit([{ kind: 'audit.append', at: '2026-01-01T00:00:00.000Z', record: { action: 'run.intent', principalId: 'p', subject, requestId: 'r', details: { data } } }]);
-          acknowledged.push(subject);
-        }
+      const append = async (subject: string) => {
+        await store.db.commit([auditAppend(subject, { details: { data: 'x'.repeat(20_000) } })]);
+        acknowledged.push(subject);
       };
-      await expect(fill()).rejects.toMatchObject({ code: 'storage_unavailable' });
+      await expect(untilRefused(append)).resolves.toMatchObject({ code: 'storage_unavailable' });
+      fillDisk(folder);
       await expect(store.db.checkWritable()).rejects.toMatchObject({ code: 'storage_unavailable' });
       expect((await store.audit.page({ limit: 1 })).items[0]?.subject).toBe(acknowledged.at(-1));
       grow();
       await store.db.checkWritable();
-      await store.db.commit([{ kind: 'audit.append', at: '2026-01-01T00:00:00.000Z', record: { action: 'run.intent', principalId: 'p', subject: 'after', requestId: 'r', details: {} } }]);
-      expect(await verifyChain(store.audit.entries())).toMatchObject({ ok: true, entries: acknowledged.length + 1 });
+      await append('after');
+      expect(await verifyChain(store.audit.entries())).toMatchObject({ ok: true, entries: acknowledged.length });
       await store.close();
     });
   });
@@ -119,6 +116,26 @@ async function acknowledgements(committer: ChildProcess, onLine?: (count: number
 function canMount(): boolean {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
   return spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', tmpdir()]).status === 0;
+}
+
+async function untilRefused(append: (subject: string) => Promise<void>): Promise<unknown> {
+  for (let index = 0; index < 500; index += 1) {
+    try {
+      await append(`entry-${index}`);
+    } catch (error) {
+      return error;
+    }
+  }
+  return 'never refused';
+}
+
+function fillDisk(folder: string): void {
+  const ballast = openSync(join(folder, 'ballast'), 'w');
+  try {
+    for (;;) writeSync(ballast, Buffer.alloc(512));
+  } catch {
+    closeSync(ballast);
+  }
 }
 
 /** Puts a disk of 1 MiB under the folder while `work` runs; `grow` makes it 16 MiB. */

@@ -144,14 +144,6 @@ describe('the life of the embedded store', () => {
     await store.close();
   });
 
-  it('is made once when several start at the same time', async () => {
-    const folder = await temporaryFolder();
-    const stores = await Promise.all(Array.from({ length: 4 }, () => openStore({ folder })));
-    await Promise.all(stores.map(({ db }) => db.commit(intent(sampleRun()))));
-    expect(await verifyChain((stores[0] as TestStore).audit.entries())).toMatchObject({ ok: true, entries: 4 });
-    await Promise.all(stores.map(({ db }) => db.stop()));
-  });
-
   it('makes nobody wait for a writer that hangs, and goes on when it answers', async () => {
     const store = await openStore({ limits: { deadlineMs: 100 } });
     await withDatabaseLocked(store.folder, async () => {

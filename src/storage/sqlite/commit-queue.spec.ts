@@ -1,0 +1,90 @@
+import { setImmediate } from 'node:timers/promises';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { eventually } from '../../../test/kit/eventually.js';
+import { finished, sampleRun } from '../../../test/kit/storage.js';
+import { CommitQueue } from './commit-queue.js';
+import { rowWrite, type RowWrite } from './row-write.js';
+
+const touch: RowWrite = { kind: 'key.touch', row: { id: 'k', at: 'now' } };
+const written = { kind: 'written', conflicts: [] } as const;
+
+describe('the queue of commits', () => {
+  let groups: (readonly (readonly RowWrite[])[])[];
+  let queue: CommitQueue;
+
+  beforeEach(() => {
+    groups = [];
+    queue = new CommitQueue((group) => groups.push(group), { waiting: 1_000, deadlineMs: 50 });
+  });
+
+  it('makes one group of a turn, and the next of what came meanwhile', async () => {
+    const first = [queue.add([touch]), queue.add([touch])];
+    await setImmediate();
+    const second = [queue.add([touch]), queue.add([touch]), queue.add([touch])];
+    await setImmediate();
+    expect(groups.map((group) => group.length)).toEqual([2]);
+    queue.settle(written);
+    await Promise.all(first);
+    await setImmediate();
+    expect(groups.map((group) => group.length)).toEqual([2, 3]);
+    queue.settle(written);
+    await Promise.all(second);
+    await queue.idle();
+  });
+
+  it('bounds a group by commits and by output', async () => {
+    const run = sampleRun();
+    const large = rowWrite({ kind: 'run.finish', run: finished(run), output: [{ stream: 'stdout', seq: 1, data: 'x'.repeat(5 * 1024 ** 2) }] }, 'owner');
+    const commits = [queue.add([large]), queue.add([large]), ...Array.from({ length: 600 }, () => queue.add([touch]))];
+    for (let sent = 1; sent <= 3; sent += 1) {
+      await eventually(() => groups.length === sent);
+      queue.settle(written);
+    }
+    await Promise.all(commits);
+    expect(groups.map((group) => group.length)).toEqual([1, 512, 89]);
+  });
+
+  it('refuses when too many wait', async () => {
+    const commits = Array.from({ length: 1_000 }, () => queue.add([touch]));
+    await expect(queue.add([touch])).rejects.toMatchObject({ code: 'storage_unavailable', extra: { retryAfterSeconds: 1 } });
+    queue.fail('end of the test');
+    await Promise.allSettled(commits);
+  });
+
+  it('tells each commit of a failed group, and tries the next', async () => {
+    const commits = [queue.add([touch]), queue.add([touch])];
+    await setImmediate();
+    queue.settle({ kind: 'failed', reason: 'SQLITE_FULL', failStop: false });
+    expect(await Promise.allSettled(commits)).toMatchObject([{ reason: { code: 'storage_unavailable' } }, { reason: { code: 'storage_unavailable' } }]);
+    expect(queue.failure).toBe('SQLITE_FULL');
+    const next = queue.add([touch]);
+    await setImmediate();
+    queue.settle(written);
+    await next;
+    expect(queue.failure).toBeUndefined();
+  });
+
+  it('takes nothing more after a fail-stop, whatever comes later', async () => {
+    const commits = [queue.add([touch])];
+    await setImmediate();
+    commits.push(queue.add([touch]));
+    queue.settle({ kind: 'failed', reason: 'The disk failed (SQLITE_IOERR_FSYNC).', failStop: true });
+    expect(await Promise.allSettled(commits)).toMatchObject([{ status: 'rejected' }, { status: 'rejected' }]);
+    await expect(queue.add([touch])).rejects.toMatchObject({ message: expect.stringContaining('restarted') });
+    expect(groups).toHaveLength(1);
+  });
+
+  it('gives up on a group that takes too long, and takes commits again when it is answered', async () => {
+    const late = queue.add([touch]);
+    await setImmediate();
+    const waiting = queue.add([touch]);
+    expect(await Promise.allSettled([late, waiting])).toMatchObject([{ reason: { code: 'storage_unavailable' } }, { reason: { code: 'storage_unavailable' } }]);
+    await expect(queue.add([touch])).rejects.toMatchObject({ code: 'storage_unavailable' });
+    await queue.idle();
+    queue.settle(written);
+    const next = queue.add([touch]);
+    await setImmediate();
+    queue.settle(written);
+    await next;
+  });
+});
