@@ -2,7 +2,6 @@ import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import fastifyCors from '@fastify/cors';
-import fastifyHelmet from '@fastify/helmet';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
@@ -18,6 +17,7 @@ import { Gateway } from './gateway.js';
 import { unwrapAnswers } from './http/answer.js';
 import { acceptJsonBodies } from './http/body-parser.js';
 import { createRequestContext } from './http/request-context.js';
+import { createSecurityHeaders } from './http/security-headers.js';
 import { ROUTE_MARK } from './http/route-access.js';
 import { RoutingTable } from './http/routing-table.js';
 import { validationPipe } from './http/validation.pipe.js';
@@ -79,32 +79,19 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
   const now = () => clock.monotonic();
   fastify.decorateRequest('context', null as never);
   fastify.decorateRequest('principal', undefined);
+  const securityHeaders = createSecurityHeaders();
   fastify.addHook('onRequest', (request, reply, done) => {
     request.context = createRequestContext(request.headers, now());
-    void reply.header('x-request-id', request.context.requestId).header('traceparent', request.context.traceparent);
+    void reply.headers(securityHeaders).header('x-request-id', request.context.requestId);
     done();
   });
   measureRequests(fastify, app.get(Metrics), now);
   logRequests(fastify, logger, now);
-  await fastify.register(fastifyHelmet, { global: true, contentSecurityPolicy: CONTENT_SECURITY_POLICY, strictTransportSecurity: false });
   if (settings.CORS_ORIGINS) await fastify.register(fastifyCors, { origin: settings.CORS_ORIGINS, strictPreflight: true, exposedHeaders: EXPOSED_HEADERS });
   guardRoutes(fastify, app.get(AccessGate), settings);
   acceptJsonBodies(fastify);
   unwrapAnswers(fastify);
 }
-
-/** Everything from ourselves; Swagger UI draws its icons from data URLs and styles itself inline. */
-const CONTENT_SECURITY_POLICY = {
-  useDefaults: false,
-  directives: {
-    defaultSrc: ["'self'"],
-    baseUri: ["'none'"],
-    frameAncestors: ["'none'"],
-    objectSrc: ["'none'"],
-    imgSrc: ["'self'", 'data:'],
-    styleSrc: ["'self'", "'unsafe-inline'"],
-  },
-};
 
 const EXPOSED_HEADERS = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Location', 'Link'];
 const DOCS_PATH = 'docs';

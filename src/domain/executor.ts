@@ -27,5 +27,11 @@ export interface ExecutionContext {
  */
 export abstract class Executor {
   abstract readonly kind: ExecutorKind;
+  /**
+   * Starts nothing outside this process and answers at once. A crash in the middle leaves no trace in the world, so intent and
+   * outcome of such a run are recorded together.
+   */
+  readonly instant: boolean = false;
+
   abstract execute(invocation: Invocation, context: ExecutionContext): Promise<ExecutionEnd>;
 }

@@ -23,6 +23,7 @@ const ENDED_BEFORE_START: ExecutionEnd = { kind: 'failed_to_start', reason: 'the
 /** Calls a function of its table. A function that throws is a mistake of ours: the error passes through. */
 export class BuiltinExecutor extends Executor {
   override readonly kind = 'builtin';
+  override readonly instant = true;
 
   constructor(private readonly builtins: Readonly<Record<string, BuiltinFunction>> = BUILTINS) {
     super();

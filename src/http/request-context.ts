@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { uuidv7obj } from 'uuidv7';
 import type { Principal } from '../domain/principal.js';
@@ -32,7 +32,7 @@ const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]
 export function createRequestContext(headers: IncomingHttpHeaders, startedAt: number): RequestContext {
   const given = headers['x-request-id'];
   const trace = typeof headers['traceparent'] === 'string' ? TRACEPARENT.exec(headers['traceparent']) : null;
-  const random = randomBytes(24).toString('hex');
+  const random = randomHex(24);
   const traceId = trace?.[1] ?? random.slice(0, 32);
   return {
     requestId: typeof given === 'string' && CLIENT_REQUEST_ID.test(given) ? given : newId('req'),
@@ -45,4 +45,17 @@ export function createRequestContext(headers: IncomingHttpHeaders, startedAt: nu
 /** A time-ordered id: the prefix and a UUIDv7 without dashes. */
 export function newId(prefix: 'req' | 'run'): string {
   return `${prefix}_${uuidv7obj().toHex()}`;
+}
+
+const POOL = Buffer.alloc(4_080);
+let taken = POOL.length;
+
+/** Hex of random bytes, from a pool: the system is asked once for many requests. */
+function randomHex(bytes: number): string {
+  if (taken + bytes > POOL.length) {
+    randomFillSync(POOL);
+    taken = 0;
+  }
+  taken += bytes;
+  return POOL.toString('hex', taken - bytes, taken);
 }

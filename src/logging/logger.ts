@@ -7,7 +7,10 @@ import type { Settings } from '../config/settings.schema.js';
 /** Injection token of the product's log. */
 export const LOGGER_TOKEN = Symbol('logger');
 
-/** The product's log: JSON lines (`pretty` for people, by default on a terminal), times as ISO-8601 UTC. */
+/**
+ * The product's log: JSON lines (`pretty` for people, by default on a terminal), times as ISO-8601 UTC. JSON is written in the
+ * background, lines that come meanwhile together; what waits is written when the process exits.
+ */
 export function createLogger({ LOG_LEVEL, LOG_FORMAT }: Pick<Settings, 'LOG_LEVEL' | 'LOG_FORMAT'>, { fd }: { readonly fd: 1 | 2 }): Logger {
   const options = {
     level: LOG_LEVEL,
@@ -17,7 +20,7 @@ export function createLogger({ LOG_LEVEL, LOG_FORMAT }: Pick<Settings, 'LOG_LEVE
     formatters: { level: (label: string) => ({ level: label }) },
   };
   const format = LOG_FORMAT ?? (isatty(fd) ? 'pretty' : 'json');
-  if (format === 'json') return pino(options, pino.destination({ fd, sync: true }));
+  if (format === 'json') return pino(options, pino.destination({ fd, sync: false }));
   return pino(options, pretty({ destination: fd, sync: true, messageKey: 'message', translateTime: 'SYS:HH:MM:ss.l' }));
 }
 

@@ -3,8 +3,8 @@ import { GatewayError } from '../domain/errors.js';
 /** Shorter values are not masked: they would take ordinary words with them. */
 export const SHORTEST_SECRET = 4;
 
-/** Bytes of all secrets of one run together that the matcher takes; its memory is about 600 times that in the worst case. */
-export const LONGEST_SECRETS = 32 * 1024;
+/** Bytes of all secrets of one run together that the matcher takes; its memory is up to 900 times that. */
+export const LONGEST_SECRETS = 16 * 1024;
 
 /**
  * Every text in which one of the secrets may show up: as it is, in base64 at each of its three alignments, base64url, hex,
@@ -13,11 +13,12 @@ export const LONGEST_SECRETS = 32 * 1024;
  * masked must not run
  */
 export function secretForms(secrets: readonly string[]): readonly string[] {
-  const values = new Set(secrets.flatMap((secret) => [secret, secret.trim()]).map((secret) => secret.toWellFormed()));
-  const masked = [...values].filter((value) => value.length >= SHORTEST_SECRET);
-  if (masked.reduce((sum, value) => sum + Buffer.byteLength(value), 0) > LONGEST_SECRETS) {
+  const given = [...new Set(secrets)].filter((secret) => secret.length >= SHORTEST_SECRET);
+  if (given.reduce((sum, secret) => sum + Buffer.byteLength(secret), 0) > LONGEST_SECRETS) {
     throw new GatewayError('invalid_arguments', `Secret values may be ${LONGEST_SECRETS} bytes long together`);
   }
+  const trimmed = given.map((secret) => secret.trim()).filter((secret) => secret.length >= SHORTEST_SECRET);
+  const masked = [...new Set([...given, ...trimmed])].map((secret) => secret.toWellFormed());
   const forms = masked.flatMap((value) => [value, ...base64Forms(value), ...hexForms(value), ...urlForms(value), ...jsonForms(value)]);
   return [...new Set(forms)].filter((form) => form.length >= SHORTEST_SECRET);
 }

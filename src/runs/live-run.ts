@@ -1,3 +1,4 @@
+import type { GatewayError } from '../domain/errors.js';
 import type { AbortCause, OutputChunk, OutputStream, Run, RunEvent } from '../domain/run.js';
 
 /**
@@ -9,7 +10,7 @@ export class LiveRun {
   private readonly outputSoFar: OutputChunk[] = [];
   private readonly end = Promise.withResolvers<Run>();
   private readonly waiters = new Set<() => void>();
-  private state: 'queued' | 'running' | 'ended' = 'queued';
+  private state: 'queued' | 'running' | 'ended' | 'failed' = 'queued';
 
   constructor(public run: Run) {
     // A failure to record the outcome is told to whoever waits; when nobody does, the service has logged it.
@@ -29,13 +30,16 @@ export class LiveRun {
     return this.outputSoFar;
   }
 
-  /** The ended run, once its outcome is durable. Rejects when the outcome could not be recorded. */
+  /**
+   * The ended run, once its outcome is durable. Rejects with the refusal of a run that was rejected before its start, and when
+   * the outcome could not be recorded.
+   */
   get finished(): Promise<Run> {
     return this.end.promise;
   }
 
   get isEnded(): boolean {
-    return this.state === 'ended';
+    return this.state === 'ended' || this.state === 'failed';
   }
 
   /** Ends the run from outside. The first cause counts; later ones are ignored. */
@@ -59,16 +63,18 @@ export class LiveRun {
     this.outputSoFar.push(...chunks);
   }
 
-  finish(run: Run): void {
+  /** The outcome is durable. */
+  finish(run: Run, refusal?: GatewayError): void {
     this.run = run;
     this.state = 'ended';
-    this.end.resolve(run);
+    if (refusal) this.end.reject(refusal);
+    else this.end.resolve(run);
     this.wake();
   }
 
   /** The outcome cannot be recorded: listeners end, and whoever waits is told. */
   fail(error: unknown): void {
-    this.state = 'ended';
+    this.state = 'failed';
     this.end.reject(error);
     this.wake();
   }
@@ -86,7 +92,8 @@ export class LiveRun {
       if (this.isEnded) break;
       await this.change();
     }
-    yield { kind: 'finished', run: await this.finished };
+    if (this.state === 'failed') await this.finished;
+    yield { kind: 'finished', run: this.run };
   }
 
   private change(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { OutputStream } from '../domain/run.js';
-import { createRedactor } from '../redaction/redactor.js';
+import { createRedactor, type Redactor } from '../redaction/redactor.js';
 import type { LiveRun } from './live-run.js';
 
 const FLUSH_CHARACTERS = 16 * 1024;
@@ -16,10 +16,11 @@ export interface CollectorOptions {
 /**
  * The single exit of output: bytes from the executor pass the redactor, then become numbered chunks that people see and
  * that are stored. Small pieces are joined for a moment, so that a slow drip makes few chunks.
+ * @throws GatewayError `invalid_arguments` when the secrets are too long to be masked
  */
 export class OutputCollector {
   redactions = 0;
-  private readonly redactors;
+  private redactors: Partial<Record<OutputStream, Redactor>> = {};
   private readonly pending: Record<OutputStream, string> = { stdout: '', stderr: '' };
   private readonly kept: { stream: OutputStream; data: string }[] = [];
   private timer: NodeJS.Timeout | undefined;
@@ -28,24 +29,18 @@ export class OutputCollector {
     private readonly live: LiveRun,
     private readonly options: CollectorOptions,
   ) {
-    const redaction = {
-      secrets: options.secrets,
-      onRedaction: (kind: string) => {
-        this.redactions++;
-        options.onRedaction(kind);
-      },
-    };
-    this.redactors = { stdout: createRedactor(redaction), stderr: createRedactor(redaction) };
+    // Secrets that cannot be masked must be refused before anything runs.
+    if (options.secrets.length > 0) this.redactors = { stdout: this.newRedactor(), stderr: this.newRedactor() };
   }
 
   take(stream: OutputStream, data: Buffer): void {
-    this.pend(stream, this.redactors[stream].pushBytes(data));
+    this.pend(stream, (this.redactors[stream] ??= this.newRedactor()).pushBytes(data));
   }
 
   /** Lets out what was held back. Nothing may be taken afterwards. */
   close(): void {
     for (const stream of ['stdout', 'stderr'] as const) {
-      this.pend(stream, this.redactors[stream].end());
+      this.pend(stream, this.redactors[stream]?.end() ?? '');
       this.flush(stream);
     }
     clearTimeout(this.timer);
@@ -55,6 +50,16 @@ export class OutputCollector {
   release(): void {
     for (const { stream, data } of this.kept) this.live.append(stream, data);
     this.kept.length = 0;
+  }
+
+  private newRedactor(): Redactor {
+    return createRedactor({
+      secrets: this.options.secrets,
+      onRedaction: (kind) => {
+        this.redactions++;
+        this.options.onRedaction(kind);
+      },
+    });
   }
 
   private pend(stream: OutputStream, text: string): void {

@@ -1,4 +1,4 @@
-import type { ExecutorKind } from '../domain/command.js';
+import type { Command, ExecutorKind } from '../domain/command.js';
 import { GatewayError } from '../domain/errors.js';
 import type { ExecutionEnd, Executor } from '../domain/executor.js';
 import type { Clock } from '../domain/ports.js';
@@ -25,6 +25,11 @@ export class RunExecution {
     this.executors = new Map(executors.map((executor) => [executor.kind, executor]));
   }
 
+  /** Whether carrying it out starts nothing outside this process, and takes no time worth telling. */
+  isInstant(command: Command): boolean {
+    return this.executor(command.executor).instant;
+  }
+
   /** Sets the walk's outcome. Never rejects for what the command did. */
   async carryOut(walk: RunWalk): Promise<void> {
     const { live, command } = walk;
@@ -42,6 +47,7 @@ export class RunExecution {
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       walk.outcome = { kind: 'rejected', reason: error.code };
+      walk.refusal = error;
     } finally {
       clearTimeout(timer);
     }

@@ -1,4 +1,6 @@
 import type { Command, Preparation } from '../domain/command.js';
+import type { Write } from '../domain/db.js';
+import type { GatewayError } from '../domain/errors.js';
 import type { Principal } from '../domain/principal.js';
 import type { RunOutcome } from '../domain/run.js';
 import type { Ticket } from './admission.js';
@@ -27,8 +29,12 @@ export class RunWalk {
   ticket: Ticket | undefined;
   /** admit */
   live!: LiveRun;
+  /** recordIntent: still to be written, with the outcome, where nothing outside this process is started */
+  intent: readonly Write[] = [];
   /** execute */
   outcome!: RunOutcome;
+  /** execute: why the run was rejected, for whoever waits */
+  refusal: GatewayError | undefined;
   /** execute */
   startedAt = 0;
   attempts = 0;

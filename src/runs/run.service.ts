@@ -1,6 +1,6 @@
 import type { AuditLog } from '../domain/audit-log.js';
 import type { Command } from '../domain/command.js';
-import type { Db } from '../domain/db.js';
+import type { Db, Write } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';
 import type { Clock, EventBus, RateCounter } from '../domain/ports.js';
 import { type Run, type RunId, statusOf } from '../domain/run.js';
@@ -82,7 +82,9 @@ export class RunService {
       throw error;
     }
     this.underWay.set(walk.live.run.id, walk.live);
-    void this.complete(walk);
+    const completion = this.complete(walk);
+    // What is not recorded yet must not be acknowledged.
+    if (walk.intent.length > 0) await completion;
     return walk.live;
   }
 
@@ -179,8 +181,10 @@ export class RunService {
     };
   }
 
-  private recordIntent({ command, preparation, live, origin }: RunWalk): Promise<void> {
-    return this.commit([
+  /** Durable before anything starts. Where nothing is started (a cached result, an instant executor) it goes with the outcome. */
+  private recordIntent(walk: RunWalk): void | Promise<void> {
+    const { command, preparation, live, origin, cached } = walk;
+    const writes: readonly Write[] = [
       { kind: 'run.insert', run: live.run },
       this.rooms.audit.appended({
         action: 'run.intent',
@@ -189,7 +193,9 @@ export class RunService {
         requestId: origin.requestId,
         details: { command: command.name, version: command.version, effect: command.effect, argsDigest: preparation.argsDigest, address: origin.principal.address },
       }),
-    ]);
+    ];
+    if (!cached && !this.rooms.execution.isInstant(command)) return this.commit(writes);
+    walk.intent = writes;
   }
 
   private async execute(walk: RunWalk): Promise<void> {
@@ -221,6 +227,7 @@ export class RunService {
       durationMs: live.run.startedAt === null ? null : Math.round((this.rooms.clock.monotonic() - walk.startedAt) * 1000) / 1000,
     };
     await this.commit([
+      ...walk.intent,
       { kind: 'run.finish', run, output: live.output },
       this.rooms.audit.appended({
         action: 'run.outcome',
@@ -231,7 +238,7 @@ export class RunService {
       }),
     ]);
     this.remember(walk);
-    live.finish(run);
+    live.finish(run, walk.refusal);
   }
 
   private remember({ command, preparation, origin, cached, live, outcome, redactions, truncated }: RunWalk): void {
@@ -239,11 +246,11 @@ export class RunService {
     this.rooms.cache.put(cacheKey(command, preparation, origin.principal), { outcome, output: live.output, redactions, truncated }, command.cacheMs);
   }
 
-  private async commit(writes: Parameters<Db['commit']>[0]): Promise<void> {
+  private async commit(writes: readonly Write[]): Promise<void> {
     const before = this.rooms.clock.monotonic();
     await this.rooms.db.commit(writes);
     this.rooms.metrics.auditAppend.observe((this.rooms.clock.monotonic() - before) / 1000);
-    this.rooms.metrics.auditEntries.inc();
+    this.rooms.metrics.auditEntries.inc(writes.filter(({ kind }) => kind === 'audit.append').length);
   }
 }
 

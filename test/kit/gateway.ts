@@ -4,13 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { stringify } from 'yaml';
+import type { NewKey } from '../../src/auth/auth.schemas.js';
 import { KeyService } from '../../src/auth/key.service.js';
 import { LOCAL_PRINCIPAL } from '../../src/auth/local-principal.js';
 import { loadSettings } from '../../src/config/settings.js';
 import type { Problem } from '../../src/domain/errors.js';
 import type { Role } from '../../src/domain/principal.js';
 import type { RunEnvelope } from '../../src/runs/run-envelope.js';
+import type { LaunchRequest } from '../../src/executors/launcher-protocol.js';
 import { createServer, type Server } from '../../src/server.js';
+import { LeakWatch } from './leaks.js';
 
 /** A command as a catalogue file declares it. */
 export type Declaration = Readonly<Record<string, unknown>>;
@@ -39,19 +42,37 @@ export interface RunBody {
 }
 
 const alive = new Set<TestGateway>();
+const leaks = new LeakWatch();
 
 /** A real gateway on a port of its own: real HTTP, real SQLite in a temporary folder, real children. */
 export async function startGateway(options: GatewayOptions = {}): Promise<TestGateway> {
+  leaks.begin();
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
   const dataDir = options.dataDir ?? join(folder, 'data');
-  const environment = { HOST: '127.0.0.1', PORT: '0', DATA_DIR: dataDir, ENVIRONMENT: 'test', RATE_LIMIT_ENABLED: 'false', KILL_GRACE: '300ms', DRAIN_TIMEOUT: '2s', ...(options.commands ? { CATALOGUE_DIR: writeCatalogue(folder, options.commands) } : {}), ...options.settings };
+  const environment = {
+    HOST: '127.0.0.1',
+    PORT: '0',
+    DATA_DIR: dataDir,
+    ENVIRONMENT: 'test',
+    RATE_LIMIT_ENABLED: 'false',
+    KILL_GRACE: '300ms',
+    DRAIN_TIMEOUT: '2s',
+    ...(options.commands ? { CATALOGUE_DIR: writeCatalogue(folder, options.commands) } : {}),
+    ...options.settings,
+  };
   const { settings, catalogueVariable } = loadSettings({ PATH: process.env['PATH'], ...environment }, folder);
   const logger = options.onLog ? pino({ level: settings.LOG_LEVEL }, { write: options.onLog }) : pino({ level: 'silent' });
   const server = await createServer({ settings, logger, catalogueVariable });
   try {
     const bootstrap = await server.gateway.start();
+    const launches = leaks.watch(server.gateway.parts.launcher);
     await server.app.listen(0, '127.0.0.1');
-    const gateway = new TestGateway(server, folder, dataDir, bootstrap.kind === 'made' ? bootstrap.text : undefined);
+    const gateway = new TestGateway(server, {
+      folder,
+      dataDir,
+      launches,
+      bootstrapKey: bootstrap.kind === 'made' ? bootstrap.text : undefined,
+    });
     alive.add(gateway);
     return gateway;
   } catch (error) {
@@ -61,9 +82,10 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
   }
 }
 
-/** Stops whatever a test left running, also when it failed. */
+/** Stops whatever a test left running, also when it failed; fails when a host, a program or a handle stays behind. */
 export async function stopGateways(): Promise<void> {
   for (const gateway of alive) await gateway.stop();
+  await leaks.expectNoLeaks();
 }
 
 function writeCatalogue(folder: string, commands: Readonly<Record<string, Declaration>>): string {
@@ -75,16 +97,23 @@ function writeCatalogue(folder: string, commands: Readonly<Record<string, Declar
 
 export class TestGateway {
   readonly url: string;
+  readonly folder: string;
+  readonly dataDir: string;
+  readonly bootstrapKey: string | undefined;
+  /** Every program that was handed to an executor host, oldest first. */
+  readonly launches: readonly LaunchRequest[];
   private readonly keys = new Map<string, string>();
 
   constructor(
     readonly server: Server,
-    readonly folder: string,
-    readonly dataDir: string,
-    readonly bootstrapKey: string | undefined,
+    made: Pick<TestGateway, 'folder' | 'dataDir' | 'bootstrapKey' | 'launches'>,
   ) {
+    this.folder = made.folder;
+    this.dataDir = made.dataDir;
+    this.bootstrapKey = made.bootstrapKey;
+    this.launches = made.launches;
     this.url = `http://127.0.0.1:${(server.app.getHttpServer().address() as AddressInfo).port}`;
-    if (bootstrapKey) this.keys.set('admin *', bootstrapKey);
+    if (made.bootstrapKey) this.keys.set('admin *', made.bootstrapKey);
   }
 
   /** A key of the role, made on first use. */
@@ -92,14 +121,25 @@ export class TestGateway {
     const label = `${role} ${scopes.join(' ')}`;
     const known = this.keys.get(label);
     if (known) return known;
-    const { text } = await this.server.app.get(KeyService).create({ name: label.slice(0, 60), role, scopes: [...scopes] }, { principal: LOCAL_PRINCIPAL, requestId: 'test' });
+    const text = await this.newKey({ role, scopes: [...scopes] });
     this.keys.set(label, text);
     return text;
   }
 
+  /** A new key; every call makes another one. */
+  async newKey(differences: Partial<NewKey> = {}): Promise<string> {
+    const request = { name: 'test', role: 'operator', scopes: ['*'], ...differences } as const;
+    return (await this.server.app.get(KeyService).create(request, { principal: LOCAL_PRINCIPAL, requestId: 'test' })).text;
+  }
+
   /** A caller with a key of that role. */
   async as(role: Role, scopes?: readonly string[]): Promise<Caller> {
-    return new Caller(this.url, await this.key(role, scopes));
+    return this.with(await this.key(role, scopes));
+  }
+
+  /** A caller with this key. */
+  with(key: string): Caller {
+    return new Caller(this.url, key);
   }
 
   anonymous(): Caller {
@@ -108,11 +148,22 @@ export class TestGateway {
 
   async stop(options: { keepData?: boolean } = {}): Promise<void> {
     alive.delete(this);
+    leaks.noteHosts(this.server.gateway.parts.launcher);
     await this.server.gateway.drain(0, new AbortController().signal);
     await this.server.app.close();
     await this.server.gateway.stop();
     if (!options.keepData) rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+export interface RequestParts {
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** Sent as it is. */
+  readonly raw?: string | Buffer;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Aborted, the client leaves. */
+  readonly signal?: AbortSignal;
 }
 
 /** An API client as people write them. */
@@ -122,10 +173,20 @@ export class Caller {
     readonly key: string | undefined,
   ) {}
 
-  async request<Body = unknown>(method: string, path: string, init: { body?: unknown; raw?: string | Buffer; headers?: Readonly<Record<string, string>> } = {}): Promise<Answer<Body>> {
+  async request<Body = unknown>(method: string, path: string, init: RequestParts = {}): Promise<Answer<Body>> {
     const body = init.raw ?? (init.body === undefined ? undefined : JSON.stringify(init.body));
-    const headers = { ...(this.key ? { 'x-api-key': this.key } : {}), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...init.headers };
-    const response = await fetch(this.url + path, { method, headers, redirect: 'manual', ...(body === undefined ? {} : { body }) });
+    const headers = {
+      ...(this.key ? { 'x-api-key': this.key } : {}),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...init.headers,
+    };
+    const response = await fetch(this.url + path, {
+      method,
+      headers,
+      redirect: 'manual',
+      ...(init.signal ? { signal: init.signal } : {}),
+      ...(body === undefined ? {} : { body }),
+    });
     const text = await response.text();
     const isJson = /[/+]json/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as Body };
@@ -171,7 +232,13 @@ export interface SseEvent {
 export function parseEvents(text: string): SseEvent[] {
   return text
     .split('\n\n')
-    .map((frame) => Object.fromEntries(frame.split('\n').flatMap((line) => (/^(event|id|data): /.test(line) ? [[line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]] : []))) as Record<string, string>)
-    .filter((frame) => frame['event'] !== undefined)
-    .map((frame) => ({ event: frame['event'] ?? '', id: frame['id'], data: JSON.parse(frame['data'] ?? '{}') as Record<string, unknown> }));
+    .map(fieldsOf)
+    .filter(({ event }) => event !== undefined)
+    .map(({ event = '', id, data = '{}' }) => ({ event, id, data: JSON.parse(data) as Record<string, unknown> }));
+}
+
+function fieldsOf(frame: string): Record<string, string | undefined> {
+  return Object.fromEntries(
+    frame.split('\n').flatMap((line) => (/^(event|id|data): /.test(line) ? [line.split(/: (.*)/s, 2)] : [])),
+  ) as Record<string, string>;
 }
