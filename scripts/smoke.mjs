@@ -5,14 +5,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'sallyport-smoke-'));
-const child = spawn(process.execPath, ['dist/main.js'], { env: { PATH: process.env.PATH, PORT: '0', DATA_DIR: dataDir, LOG_FORMAT: 'json' }, stdio: ['ignore', 'pipe', 'inherit'] });
+const child = spawn(process.execPath, ['dist/main.js'], {
+  env: { PATH: process.env.PATH, PORT: '0', DATA_DIR: dataDir, LOG_FORMAT: 'json' },
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
 let output = '';
 child.stdout.setEncoding('utf8').on('data', (text) => (output += text));
 const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
 
 try {
   const { url, key } = await started();
-  const answer = await fetch(`${url}/run`, { method: 'POST', headers: { 'x-api-key': key, 'content-type': 'application/json' }, body: '{"text":"hello"}' });
+  const answer = await fetch(`${url}/run`, {
+    method: 'POST',
+    headers: { 'x-api-key': key, 'content-type': 'application/json' },
+    body: '{"text":"hello"}',
+  });
   const run = await answer.json();
   expect(answer.status === 200 && run.status === 'succeeded', `POST /run answered ${answer.status} ${JSON.stringify(run)}`);
   const ready = await fetch(`${url}/ready`);

@@ -103,7 +103,11 @@ function storage({ DATA_DIR }: Settings): Provider[] {
     { provide: KeyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteKeyStore(db.reader) },
     { provide: AuditStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteAuditStore(db.reader) },
     { provide: DataDirLock, useFactory: () => new DataDirLock(DATA_DIR) },
-    { provide: StorageProbe, inject: [WriteHealth, KeyStore], useFactory: (writes: WriteHealth, keys: KeyStore) => new StorageProbe(writes, keys) },
+    {
+      provide: StorageProbe,
+      inject: [WriteHealth, KeyStore],
+      useFactory: (writes: WriteHealth, keys: KeyStore) => new StorageProbe(writes, keys),
+    },
     { provide: DiskProbe, useFactory: () => new DiskProbe(DATA_DIR) },
   ];
 }
@@ -124,29 +128,68 @@ function execution({ settings, logger, catalogueVariable }: Ingredients): Provid
     { provide: CatalogueProbe, inject: [Catalogue], useFactory: (catalogue: Catalogue) => new CatalogueProbe(catalogue) },
     {
       provide: ProcessLauncher,
-      useFactory: () => new ProcessLauncher({ onHostLost: (host) => logger.error(host, 'an executor host went away; its runs are lost and a new one starts') }),
+      useFactory: () =>
+        new ProcessLauncher({
+          onHostLost: (host) => logger.error(host, 'an executor host went away; its runs are lost and a new one starts'),
+        }),
     },
     { provide: Resilience, useFactory: () => new Resilience() },
     {
       provide: RunExecution,
       inject: [ProcessLauncher, Resilience, Metrics, Clock],
       useFactory: (launcher: ProcessLauncher, resilience: Resilience, metrics: Metrics, clock: Clock) =>
-        new RunExecution([new ProcessExecutor(launcher, { killGraceMs: settings.KILL_GRACE }), new BuiltinExecutor()], { resilience, metrics, clock }),
+        new RunExecution([new ProcessExecutor(launcher, { killGraceMs: settings.KILL_GRACE }), new BuiltinExecutor()], {
+          resilience,
+          metrics,
+          clock,
+        }),
     },
   ];
 }
 
-const LIVING = [DataDirLock, SqliteDb, Db, RunStore, AuditLog, KeyService, Catalogue, ProcessLauncher, RunService, ReadinessService, Clock, EventBus, Metrics, Admission];
+const LIVING = [
+  DataDirLock,
+  SqliteDb,
+  Db,
+  RunStore,
+  AuditLog,
+  KeyService,
+  Catalogue,
+  ProcessLauncher,
+  RunService,
+  ReadinessService,
+  Clock,
+  EventBus,
+  Metrics,
+  Admission,
+];
 
 function gateway({ settings, logger }: Ingredients): Provider {
   return {
     provide: Gateway,
     inject: LIVING,
-    useFactory: (...[lock, storage, db, runStore, audit, keys, catalogue, launcher, runs, readiness, clock, events, metrics, admission]: Living) => {
+    useFactory: (
+      ...[lock, storage, db, runStore, audit, keys, catalogue, launcher, runs, readiness, clock, events, metrics, admission]: Living
+    ) => {
       measureRuns(events, metrics, admission);
       return new Gateway({ settings, logger, lock, storage, db, runStore, audit, keys, catalogue, launcher, runs, readiness, clock });
     },
   };
 }
 
-type Living = [DataDirLock, SqliteDb, Db, RunStore, AuditLog, KeyService, Catalogue, ProcessLauncher, RunService, ReadinessService, Clock, EventBus, Metrics, Admission];
+type Living = [
+  DataDirLock,
+  SqliteDb,
+  Db,
+  RunStore,
+  AuditLog,
+  KeyService,
+  Catalogue,
+  ProcessLauncher,
+  RunService,
+  ReadinessService,
+  Clock,
+  EventBus,
+  Metrics,
+  Admission,
+];

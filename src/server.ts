@@ -1,11 +1,10 @@
 import 'reflect-metadata';
-import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import fastifyCors from '@fastify/cors';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppModule, type Ingredients } from './app.module.js';
 import { AccessGate } from './auth/access-gate.js';
 import { guardRoutes } from './auth/guard-routes.js';
@@ -16,7 +15,7 @@ import { ProblemFilter } from './error-tracking/problem.filter.js';
 import { Gateway } from './gateway.js';
 import { unwrapAnswers } from './http/answer.js';
 import { acceptJsonBodies } from './http/body-parser.js';
-import { createRequestContext } from './http/request-context.js';
+import { createRequestContext, newId } from './http/request-context.js';
 import { createSecurityHeaders } from './http/security-headers.js';
 import { ROUTE_MARK } from './http/route-access.js';
 import { RoutingTable } from './http/routing-table.js';
@@ -68,6 +67,7 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
   app.useGlobalFilters(new ProblemFilter(logger, (code) => app.get(Metrics).errors.inc({ code }), routes));
   serveDocumentation(app);
   await app.init();
+  await app.getHttpAdapter().getInstance().ready();
   refuseUnmarkedRoutes(routes);
   app.get(OpenApiDocument).routes = buildDocument(app, routes.routes());
   return { app, gateway: app.get(Gateway), routes };
@@ -79,20 +79,30 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
   const now = () => clock.monotonic();
   fastify.decorateRequest('context', null as never);
   fastify.decorateRequest('principal', undefined);
-  const securityHeaders = createSecurityHeaders();
   fastify.addHook('onRequest', (request, reply, done) => {
     request.context = createRequestContext(request.headers, now());
-    void reply.headers(securityHeaders).header('x-request-id', request.context.requestId);
+    void reply.headers(ANSWER_HEADERS).header('x-request-id', request.context.requestId);
     done();
   });
   measureRequests(fastify, app.get(Metrics), now);
   logRequests(fastify, logger, now);
-  if (settings.CORS_ORIGINS) await fastify.register(fastifyCors, { origin: settings.CORS_ORIGINS, strictPreflight: true, exposedHeaders: EXPOSED_HEADERS });
+  if (settings.CORS_ORIGINS) {
+    // Not strict: what is no preflight would be refused in plain text, and not as a problem.
+    await fastify.register(fastifyCors, {
+      origin: settings.CORS_ORIGINS,
+      methods: BROWSER_METHODS,
+      strictPreflight: false,
+      exposedHeaders: EXPOSED_HEADERS,
+    });
+  }
   guardRoutes(fastify, app.get(AccessGate), settings);
   acceptJsonBodies(fastify);
   unwrapAnswers(fastify);
 }
 
+/** What a key may read is for no cache; routes whose answers may be kept say so. */
+const ANSWER_HEADERS = { ...createSecurityHeaders(), 'cache-control': 'no-store' };
+const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'DELETE'];
 const EXPOSED_HEADERS = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Location', 'Link'];
 const DOCS_PATH = 'docs';
 
@@ -116,13 +126,22 @@ function markSwaggerRoutes(fastify: FastifyInstance): void {
 
 function refuseUnmarkedRoutes(routes: RoutingTable): void {
   const unmarked = routes.routes().filter(({ mark, method }) => !mark && method !== 'OPTIONS');
-  if (unmarked.length > 0) throw new Error(`routes without declared access: ${unmarked.map(({ method, url }) => `${method} ${url}`).join(', ')}`);
+  if (unmarked.length > 0)
+    throw new Error(`routes without declared access: ${unmarked.map(({ method, url }) => `${method} ${url}`).join(', ')}`);
 }
 
 /** Addresses that cannot even be routed: no hook has seen the request yet. */
-function answerFrameworkError(_error: unknown, _request: FastifyRequest, reply: FastifyReply): void {
-  const problem = toProblem(new GatewayError('malformed_request', 'The address cannot be read.'), `req_${randomUUID()}`);
-  void reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+function answerFrameworkError({ code }: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const refusal =
+    code === 'FST_ERR_MAX_PARAM_LENGTH'
+      ? new GatewayError('uri_too_long', 'The address is longer than this gateway takes.')
+      : new GatewayError('malformed_request', 'The address cannot be read.');
+  const { requestId } = createRequestContext(request.headers, 0);
+  void reply
+    .code(refusal.status)
+    .headers({ ...ANSWER_HEADERS, 'x-request-id': requestId })
+    .type('application/problem+json')
+    .send(JSON.stringify(toProblem(refusal, requestId)));
 }
 
 /** Bytes that are no HTTP request: answered on the bare socket, then closed. */
@@ -131,9 +150,14 @@ function answerClientError(error: Error & { code?: string }, socket: Socket): vo
   const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
   const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
   const code = tooLarge ? 'headers_too_large' : late ? 'request_timeout' : 'malformed_request';
-  const problem = toProblem(new GatewayError(code, 'The request cannot be read.'), `req_${randomUUID()}`);
+  const problem = toProblem(new GatewayError(code, 'The request cannot be read.'), newId('req'));
   const body = JSON.stringify(problem);
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${problem.title}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  const head = [
+    `HTTP/1.1 ${problem.status} ${problem.title}`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Request-Id: ${problem.requestId}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

@@ -47,7 +47,13 @@ describe('the house', () => {
   });
 
   it('imports downwards only', () => {
-    expect(product.flatMap((file) => relativeImports(file).filter((target) => !mayImport(file, target)).map((target) => `${file.path} → ${target}`))).toEqual([]);
+    expect(
+      product.flatMap((file) =>
+        relativeImports(file)
+          .filter((target) => !mayImport(file, target))
+          .map((target) => `${file.path} → ${target}`),
+      ),
+    ).toEqual([]);
   });
 
   it('has no ring of imports', () => {
@@ -56,12 +62,16 @@ describe('the house', () => {
   });
 
   it('keeps the words free of frameworks and input/output', () => {
-    const outside = product.filter(({ room }) => room === 'domain').flatMap((file) => file.imports.filter((name) => !name.startsWith('./')).map((name) => `${file.path} → ${name}`));
+    const outside = product
+      .filter(({ room }) => room === 'domain')
+      .flatMap((file) => file.imports.filter((name) => !name.startsWith('./')).map((name) => `${file.path} → ${name}`));
     expect(outside).toEqual([]);
   });
 
   it('reads the environment in one file', () => {
-    expect(product.filter(({ text }) => /\bprocess\s*\.\s*env\b|\bprocess\[['"]env/.test(text)).map(({ path }) => path)).toEqual(['src/config/settings.ts']);
+    expect(product.filter(({ text }) => /\bprocess\s*\.\s*env\b|\bprocess\[['"]env/.test(text)).map(({ path }) => path)).toEqual([
+      'src/config/settings.ts',
+    ]);
   });
 
   it('starts processes in the executor hosts only', () => {
@@ -71,7 +81,11 @@ describe('the house', () => {
 
   it('has no barrels and no rooms for leftovers', () => {
     expect(files.filter(({ path }) => /(^|\/)index\.ts$/.test(path)).map(({ path }) => path)).toEqual([]);
-    expect(files.filter(({ path }) => path.split('/').some((part) => FORBIDDEN_NAMES.includes(part.replace(/\.ts$/, '')))).map(({ path }) => path)).toEqual([]);
+    expect(
+      files
+        .filter(({ path }) => path.split('/').some((part) => FORBIDDEN_NAMES.includes(part.replace(/\.ts$/, ''))))
+        .map(({ path }) => path),
+    ).toEqual([]);
   });
 
   it('keeps files to a size that a reader can hold in mind', () => {
@@ -80,7 +94,9 @@ describe('the house', () => {
   });
 
   it('keeps the storage out of everybody’s sight but the wiring’s', () => {
-    const seen = product.filter((file) => file.room !== BESIDE && file.room !== '' && relativeImports(file).some((target) => target.startsWith(`src/${BESIDE}/`)));
+    const seen = product.filter(
+      (file) => file.room !== BESIDE && file.room !== '' && relativeImports(file).some((target) => target.startsWith(`src/${BESIDE}/`)),
+    );
     expect(seen.map(({ path }) => path)).toEqual([]);
   });
 });
@@ -96,7 +112,9 @@ function mayImport(file: SourceFile, target: string): boolean {
 }
 
 function relativeImports(file: SourceFile): string[] {
-  return file.imports.filter((name) => name.startsWith('.')).map((name) => relative(root, resolve(root, dirname(file.path), name.replace(/\.js$/, '.ts'))));
+  return file.imports
+    .filter((name) => name.startsWith('.'))
+    .map((name) => relative(root, resolve(root, dirname(file.path), name.replace(/\.js$/, '.ts'))));
 }
 
 function roomOf(path: string): string {

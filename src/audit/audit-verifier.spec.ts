@@ -56,7 +56,10 @@ describe('the verifier of the audit log', () => {
       const entry = log[index] as AuditEntry;
       if (index < LENGTH - 1) await expectFirstBad(log.toSpliced(index, 1), index + 1);
       await expectFirstBad(log.toSpliced(index, 0, entry), index + 2);
-      await expectFirstBad(log.toSpliced(index, 0, sealed({ ...sample(index + 1), subject: 'forged', previousHash: entry.previousHash })), index + 2);
+      await expectFirstBad(
+        log.toSpliced(index, 0, sealed({ ...sample(index + 1), subject: 'forged', previousHash: entry.previousHash })),
+        index + 2,
+      );
     }
   });
 
@@ -83,7 +86,15 @@ describe('the verifier of the audit log', () => {
 });
 
 function sample(seq: number): Omit<AuditEntry, 'hash' | 'previousHash'> {
-  return { seq, at: `2026-01-01T00:00:${seq}.000Z`, action: 'run.intent', principalId: 'k', subject: `run-${seq}`, requestId: `r${seq}`, details: { args: { count: seq } } };
+  return {
+    seq,
+    at: `2026-01-01T00:00:${seq}.000Z`,
+    action: 'run.intent',
+    principalId: 'k',
+    subject: `run-${seq}`,
+    requestId: `r${seq}`,
+    details: { args: { count: seq } },
+  };
 }
 
 function sealed(entry: Omit<AuditEntry, 'hash'>): AuditEntry {

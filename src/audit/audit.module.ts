@@ -17,7 +17,11 @@ export class AuditModule {
       controllers: [AuditController],
       providers: [
         { provide: AuditLog, useFactory: (clock: Clock) => new ChainedAuditLog(clock, sanitise), inject: [Clock] },
-        { provide: AuditProbe, useFactory: (writes: WriteHealth, store: AuditStore) => new AuditProbe(writes, store), inject: [WriteHealth, AuditStore] },
+        {
+          provide: AuditProbe,
+          useFactory: (writes: WriteHealth, store: AuditStore) => new AuditProbe(writes, store),
+          inject: [WriteHealth, AuditStore],
+        },
       ],
       exports: [AuditLog, AuditProbe],
     };

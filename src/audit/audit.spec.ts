@@ -25,7 +25,9 @@ describe('the audit room', () => {
       { provide: AuditStore, useValue: store.audit },
       { provide: WriteHealth, useValue: store.db },
     ];
-    @Module({ imports: [{ module: class Ports {}, global: true, providers: ports, exports: ports }, AuditModule.with(() => ({ clean: true }))] })
+    @Module({
+      imports: [{ module: class Ports {}, global: true, providers: ports, exports: ports }, AuditModule.with(() => ({ clean: true }))],
+    })
     class TestModule {}
     app = await NestFactory.create<NestFastifyApplication>(TestModule, new FastifyAdapter(), { logger: false });
     app.useGlobalPipes(validationPipe());
@@ -51,15 +53,20 @@ describe('the audit room', () => {
     expect(rest.json<{ items: object[] }>()).toMatchObject({ items: [{ seq: 3 }, { seq: 2 }, { seq: 1 }], nextCursor: null });
   });
 
-  it.each(['limit=0', 'limit=201', 'limit=x', 'cursor=0', 'cursor=-1', 'cursor=1.5', 'cursor=', 'action=run', 'surprise=1', 'cursor=1&cursor=2'])(
-    'refuses the query %s',
-    async (query) => {
-      const refused = app.get(AuditStore);
-      const { statusCode } = await app.inject(`/audit?${query}`);
-      expect(refused).toBe(store.audit);
-      expect(statusCode).not.toBe(200);
-    },
-  );
+  it.each([
+    'limit=0',
+    'limit=201',
+    'limit=x',
+    'cursor=0',
+    'cursor=-1',
+    'cursor=1.5',
+    'cursor=',
+    'action=run',
+    'surprise=1',
+    'cursor=1&cursor=2',
+  ])('refuses the query %s', async (query) => {
+    expect((await app.inject(`/audit?${query}`)).statusCode).not.toBe(200);
+  });
 
   it('names the first bad entry of a spoilt log', async () => {
     await store.db.commit(Array.from({ length: 5 }, (_, index) => auditAppend(`s${index}`)));

@@ -16,7 +16,8 @@ function parseWord(word: string, schema: JsonSchema): [string, unknown] {
   if (name === undefined || text === undefined) throw new CliFailure(`"${word.slice(0, 40)}" is neither name=value nor name:=json.`, 2);
   if (operator === ':=') return [name, parseJson(name, text)];
   const type = Object.hasOwn(schema.properties ?? {}, name) ? schema.properties?.[name]?.type : undefined;
-  const isPlainScalar = (type === 'integer' || type === 'number') ? /^-?\d+(\.\d+)?$/.test(text) : type === 'boolean' && /^(true|false)$/.test(text);
+  const isPlainScalar =
+    type === 'integer' || type === 'number' ? /^-?(0|[1-9]\d*)(\.\d+)?$/.test(text) : type === 'boolean' && /^(true|false)$/.test(text);
   return [name, isPlainScalar ? JSON.parse(text) : text];
 }
 

@@ -21,7 +21,9 @@ export async function check(options: { readonly json?: boolean }): Promise<void>
     [
       ...mistakes.map((mistake) => `mistake  ${formatFinding(mistake)}`),
       ...warnings.map((warning) => `warning  ${formatFinding(warning)}`),
-      mistakes.length === 0 ? `The settings are valid; the catalogue declares ${commands.length} commands.` : `The catalogue has ${mistakes.length} mistakes.`,
+      mistakes.length === 0
+        ? `The settings are valid; the catalogue declares ${commands.length} commands.`
+        : `The catalogue has ${mistakes.length} mistakes.`,
     ].join('\n'),
   );
   if (mistakes.length > 0) throw new CliFailure('', EXIT_REFUSED);

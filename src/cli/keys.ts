@@ -30,14 +30,23 @@ export async function createKey(name: string, options: CreateKeyOptions): Promis
         const { text, key } = await keys.create(checked(body), MANAGER);
         return presentCreated(text, key);
       });
-  print(created, options, () => `${created.key}\n\nThis is the only time the key is shown. Id ${created.id}, role ${created.role}, scopes ${created.scopes.join(' ')}.`);
+  print(
+    created,
+    options,
+    () =>
+      `${created.key}\n\nThis is the only time the key is shown. Id ${created.id}, role ${created.role}, scopes ${created.scopes.join(' ')}.`,
+  );
 }
 
 export async function listKeys(options: RemoteOptions): Promise<void> {
   const { items } = options.url
     ? await callServer<Page<KeyView>>(options.url, '/auth/keys')
     : await withKeys(async (keys) => ({ items: (await keys.list()).map(presentKey) }));
-  print({ items }, options, () => items.map((key) => [key.id, key.role.padEnd(8), key.name, stateOf(key)].join('  ')).join('\n') || 'There are no keys.');
+  print(
+    { items },
+    options,
+    () => items.map((key) => [key.id, key.role.padEnd(8), key.name, stateOf(key)].join('  ')).join('\n') || 'There are no keys.',
+  );
 }
 
 export async function revokeKey(id: string, options: RemoteOptions): Promise<void> {

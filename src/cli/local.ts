@@ -15,7 +15,10 @@ export interface LocalRooms {
 /** Lends the rooms to `work` and stops them afterwards, however it ends. Only warnings are logged: the output belongs to the command. */
 export async function withLocalRooms<T>(work: (rooms: LocalRooms) => Promise<T>): Promise<T> {
   const { settings, catalogueVariable } = loadSettings();
-  const logger = createLogger({ LOG_LEVEL: settings.LOG_LEVEL === 'info' ? 'warn' : settings.LOG_LEVEL, LOG_FORMAT: settings.LOG_FORMAT }, { fd: 2 });
+  const logger = createLogger(
+    { LOG_LEVEL: settings.LOG_LEVEL === 'info' ? 'warn' : settings.LOG_LEVEL, LOG_FORMAT: settings.LOG_FORMAT },
+    { fd: 2 },
+  );
   const context = await NestFactory.createApplicationContext(AppModule.register({ settings, logger, catalogueVariable }), {
     logger: new NestLogger(logger),
     abortOnError: false,

@@ -9,7 +9,9 @@ import type { CreateKeyOptions, RemoteOptions, RunOptions } from './options.js';
 /** Exit codes: 0 done; 1 failed; 2 refused (bad usage, settings, arguments, rights); `run` passes its command's own code on. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
   let exitCode = 0;
-  const program = new Command('sallyport').description('The guarded door between callers and the commands that run their systems.').version(VERSION);
+  const program = new Command('sallyport')
+    .description('The guarded door between callers and the commands that run their systems.')
+    .version(VERSION);
   program.exitOverride((error) => {
     throw new CliFailure('', error.exitCode === 0 ? 0 : EXIT_REFUSED);
   });

@@ -30,6 +30,8 @@ async function request(url: URL, key: string, { method = 'GET', body }: { method
   try {
     return await fetch(url, { method, headers, redirect: 'error', ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
   } catch (error) {
-    throw new CliFailure(`The server at ${url.origin} cannot be reached: ${error instanceof Error ? (error.cause as Error | undefined)?.message ?? error.message : 'unknown reason'}.`);
+    throw new CliFailure(
+      `The server at ${url.origin} cannot be reached: ${error instanceof Error ? ((error.cause as Error | undefined)?.message ?? error.message) : 'unknown reason'}.`,
+    );
   }
 }

@@ -16,7 +16,8 @@ type Schema = Parameters<typeof parseArguments>[1];
 
 /** Runs one command, here or at a server; prints its output and passes its exit code on. */
 export async function run(name: string | undefined, words: readonly string[], options: RunOptions): Promise<number> {
-  if ((name === undefined) === (options.text === undefined)) throw new CliFailure('Give the name of a command, or --text with a phrase.', EXIT_REFUSED);
+  if ((name === undefined) === (options.text === undefined))
+    throw new CliFailure('Give the name of a command, or --text with a phrase.', EXIT_REFUSED);
   const result = await (options.url ? runAtServer(options.url, name, words, options) : runHere(name, words, options));
   return 'run' in result ? presentRun(result.run, options) : presentProblem(result.problem, options);
 }
@@ -25,8 +26,11 @@ type Result = { readonly run: RunEnvelope } | { readonly problem: Problem };
 
 async function runAtServer(url: string, name: string | undefined, words: readonly string[], { text }: RunOptions): Promise<Result> {
   try {
-    const schema = words.length === 0 ? {} : (await callServer<{ params: Schema }>(url, `/commands/${encodeURIComponent(name ?? '')}`)).params;
-    return { run: await callServer<RunEnvelope>(url, '/run', { method: 'POST', body: requestOf(name, parseArguments(words, schema), text) }) };
+    const schema =
+      words.length === 0 ? {} : (await callServer<{ params: Schema }>(url, `/commands/${encodeURIComponent(name ?? '')}`)).params;
+    return {
+      run: await callServer<RunEnvelope>(url, '/run', { method: 'POST', body: requestOf(name, parseArguments(words, schema), text) }),
+    };
   } catch (error) {
     if (error instanceof RemoteProblem) return { problem: error.problem };
     throw error;

@@ -11,7 +11,16 @@ function word<T>(parse: (text: string) => T | undefined, expectation: string) {
   });
 }
 
-const duration = word(parseDuration, 'a duration such as 200ms, 30s, 5min or 2h');
+/** Timers wait 24.8 days at most and fire at once beyond that. */
+const LONGEST_DURATION_MS = 24 * 60 * 60 * 1000;
+const duration = (shortestMs: number) =>
+  word(
+    (text) => {
+      const value = parseDuration(text);
+      return value !== undefined && value >= shortestMs && value <= LONGEST_DURATION_MS ? value : undefined;
+    },
+    `a duration${shortestMs > 0 ? ' above zero' : ''} such as 200ms, 30s, 5min or 2h, at most 24h`,
+  );
 const size = word(parseSize, 'a size such as 64KiB or 1MiB');
 const rate = word(parseRate, 'a rate such as 100/min (per s, min, h or d)');
 const whole = (min: number, max: number) =>
@@ -22,9 +31,18 @@ const whole = (min: number, max: number) =>
 const flag = z.enum(['true', 'false'], { error: 'expected true or false' }).transform((text) => text === 'true');
 const choice = <const T extends readonly [string, ...string[]]>(...values: T) =>
   z.enum(values, { error: `expected one of ${values.join(', ')}` });
-const list = z.string().transform((text) => text.split(',').map((item) => item.trim()).filter(Boolean));
-const origins = list.refine((items) => items.every(isOrigin), { error: 'expected exact origins such as https://ops.example.com, separated by commas' });
-const addresses = list.refine((items) => items.every(isAddressOrRange), { error: 'expected addresses or CIDR ranges, separated by commas' });
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+);
+const origins = list.refine((items) => items.every(isOrigin), {
+  error: 'expected exact origins such as https://ops.example.com, separated by commas',
+});
+const addresses = list.refine((items) => items.every(isAddressOrRange), {
+  error: 'expected addresses or CIDR ranges, separated by commas',
+});
 const text = (expectation: string) => z.string({ error: `expected ${expectation}` }).min(1, { error: `expected ${expectation}` });
 
 function isOrigin(item: string): boolean {
@@ -71,8 +89,8 @@ export const SETTINGS = {
   RATE_LIMIT_PER_ADDRESS: setting(rate, '300/min', 'Requests each address may make, with or without a key (IPv6 by /64)'),
   BODY_LIMIT: setting(size, '1MiB', 'Largest request body'),
   OUTPUT_LIMIT: setting(size, '1MiB', 'Output kept of one run unless its command says otherwise; the rest is counted and dropped'),
-  RUN_TIMEOUT: setting(duration, '30s', 'Time a run may take unless its command says otherwise'),
-  KILL_GRACE: setting(duration, '2s', 'Time between TERM and KILL when a run is ended from outside'),
+  RUN_TIMEOUT: setting(duration(1), '30s', 'Time a run may take unless its command says otherwise'),
+  KILL_GRACE: setting(duration(0), '2s', 'Time between TERM and KILL when a run is ended from outside'),
   MAX_CONCURRENT_RUNS: setting(whole(1, 10_000), '64', 'Runs under way at one time'),
   QUEUE_LIMIT: setting(whole(0, 100_000), '1000', 'Runs that may wait for a slot; one more is refused as busy'),
   CACHE_LIMIT: setting(size, '32MiB', 'Memory for results of commands that declare `cache`'),
@@ -80,10 +98,14 @@ export const SETTINGS = {
   TRUSTED_PROXIES: setting(addresses, null, 'Addresses or CIDR ranges whose X-Forwarded-For counts; none by default'),
   LOG_LEVEL: setting(choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info', 'Least severe level that is logged'),
   LOG_FORMAT: setting(choice('json', 'pretty'), null, 'json, or pretty for people; pretty by default on a terminal, else json'),
-  ENVIRONMENT: setting(choice('development', 'test', 'staging', 'production'), 'development', 'Name of the deployment; a .env file is read only in development'),
+  ENVIRONMENT: setting(
+    choice('development', 'test', 'staging', 'production'),
+    'development',
+    'Name of the deployment; a .env file is read only in development',
+  ),
   METRICS_ACCESS: setting(choice('public', 'key'), 'public', 'Whether GET /metrics needs a key (readonly)'),
   DOCS_ACCESS: setting(choice('public', 'key'), 'public', 'Whether GET /docs and /openapi.json need a key (readonly)'),
-  DRAIN_TIMEOUT: setting(duration, '30s', 'Time that running work gets after SIGTERM before it is ended'),
+  DRAIN_TIMEOUT: setting(duration(0), '30s', 'Time that running work gets after SIGTERM before it is ended'),
   RETENTION_DAYS: setting(whole(1, 36_500), '30', 'Days that finished runs stay in the history'),
   RETENTION_RUNS: setting(whole(1, 1_000_000_000), '100000', 'Runs kept in the history'),
   RETENTION_BYTES: setting(size, '5GiB', 'Output kept in the history'),

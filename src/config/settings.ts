@@ -22,7 +22,9 @@ export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 
   constructor(readonly mistakes: readonly string[]) {
-    super(`The settings have ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}:\n${mistakes.map((mistake) => `  ${mistake}`).join('\n')}`);
+    super(
+      `The settings have ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}:\n${mistakes.map((mistake) => `  ${mistake}`).join('\n')}`,
+    );
   }
 }
 
@@ -36,9 +38,11 @@ type Layer = ReadonlyMap<string, { readonly text: string; readonly source: Setti
  */
 export function loadSettings(environment: Environment = process.env, folder: string = process.cwd()): LoadedSettings {
   const mistakes: string[] = [];
-  const dotenv = readDotenv(environment, folder);
+  const file = readSettingsFile(folder, mistakes);
+  const stage = environment['ENVIRONMENT'] || file.get('ENVIRONMENT')?.text || SETTINGS.ENVIRONMENT.default;
+  const dotenv = stage === 'development' ? readDotenv(folder, mistakes) : {};
   const layer = new Map([
-    ...readSettingsFile(folder, mistakes),
+    ...file,
     ...readVariables(dotenv, '.env', folder, mistakes),
     ...readVariables(environment, 'environment', folder, mistakes),
   ]);
@@ -70,10 +74,21 @@ function isSecretName(name: string): boolean {
   return settingEntries().some(([setting, { secret }]) => secret && (name === setting || name === `${setting}_FILE`));
 }
 
-function readDotenv(environment: Environment, folder: string): Environment {
-  const file = join(folder, '.env');
-  if ((environment['ENVIRONMENT'] ?? 'development') !== 'development' || !existsSync(file)) return {};
-  return parseEnv(readFileSync(file, 'utf8'));
+function readDotenv(folder: string, mistakes: string[]): Environment {
+  const text = readIfPresent('.env', folder, mistakes);
+  return text === undefined ? {} : parseEnv(text);
+}
+
+/** Text of an optional file of the working directory. */
+function readIfPresent(name: string, folder: string, mistakes: string[]): string | undefined {
+  const file = join(folder, name);
+  if (!existsSync(file)) return undefined;
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    mistakes.push(`${name}: expected a file that can be read`);
+    return undefined;
+  }
 }
 
 function readVariables(variables: Environment, source: SettingSource, folder: string, mistakes: string[]): Layer {
@@ -96,25 +111,37 @@ function readVariables(variables: Environment, source: SettingSource, folder: st
 
 function readSettingsFile(folder: string, mistakes: string[]): Layer {
   const layer = new Map<string, { text: string; source: SettingSource }>();
-  const file = join(folder, 'sallyport.yaml');
-  if (!existsSync(file)) return layer;
-  const document = parseDocument(readFileSync(file, 'utf8'), { schema: 'failsafe', uniqueKeys: true });
-  if (document.errors.length > 0) {
-    mistakes.push(`sallyport.yaml: not readable as YAML (line ${document.errors[0]?.linePos?.[0].line ?? '?'})`);
-    return layer;
-  }
-  const content: unknown = document.toJS({ maxAliasCount: 0 });
-  if (content === null || content === '') return layer;
-  if (typeof content !== 'object' || Array.isArray(content)) {
-    mistakes.push('sallyport.yaml: expected a mapping of setting names to values');
-    return layer;
-  }
-  for (const [name, value] of Object.entries(content)) {
-    if (!Object.hasOwn(SETTINGS, name)) mistakes.push(`sallyport.yaml: there is no setting of the name ${JSON.stringify(name)}`);
+  for (const [name, value] of Object.entries(parseSettingsFile(folder, mistakes))) {
+    if (!Object.hasOwn(SETTINGS, name)) mistakes.push(`sallyport.yaml: there is no setting of the name ${quoteName(name)}`);
     else if (typeof value !== 'string') mistakes.push(`sallyport.yaml: ${name} expects a single value`);
     else if (value !== '') layer.set(name, { text: value, source: 'sallyport.yaml' });
   }
   return layer;
+}
+
+/** The file as plain data. Everything in it is text: what `8080` or `yes` means is up to the setting. */
+function parseSettingsFile(folder: string, mistakes: string[]): object {
+  const text = readIfPresent('sallyport.yaml', folder, mistakes);
+  if (text === undefined) return {};
+  const document = parseDocument(text, { schema: 'failsafe', uniqueKeys: true, logLevel: 'error' });
+  if (document.errors.length > 0) {
+    mistakes.push(`sallyport.yaml: not readable as YAML (line ${document.errors[0]?.linePos?.[0].line ?? '?'})`);
+    return {};
+  }
+  try {
+    const content: unknown = document.toJS({ maxAliasCount: 0 });
+    if (content === null || content === '') return {};
+    if (typeof content === 'object' && !Array.isArray(content)) return content;
+    mistakes.push('sallyport.yaml: expected a mapping of setting names to values');
+  } catch {
+    mistakes.push('sallyport.yaml: expected values without aliases');
+  }
+  return {};
+}
+
+/** `NAME=value` instead of `NAME: value` makes the value part of the name, so only what looks like a name is repeated. */
+function quoteName(name: string): string {
+  return /^\w{1,64}$/.test(name) ? `"${name}"` : `that begins with "${/^\w{0,64}/.exec(name)?.[0] ?? ''}"`;
 }
 
 /** The key that the command line presents to a server at `--url`; a client's, not a setting of ours. */

@@ -5,11 +5,12 @@ const SIZE_BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 const WINDOW_MS = { s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 function quantity<Unit extends string>(text: string, units: Readonly<Record<Unit, number>>): number | undefined {
-  const match = /^(\d{1,12}(?:\.\d{1,3})?)([A-Za-z]+)$/.exec(text);
-  const unit = match?.[2];
-  if (!match || !unit || !Object.hasOwn(units, unit)) return undefined;
-  const value = Number(match[1]) * units[unit as Unit];
-  return Number.isSafeInteger(value) ? value : undefined;
+  const [, whole, fraction = '', unit] = /^(\d{1,12})(?:\.(\d{1,3}))?([A-Za-z]+)$/.exec(text) ?? [];
+  if (whole === undefined || unit === undefined || !Object.hasOwn(units, unit)) return undefined;
+  // In whole thousandths: 1.001 times 1000 is not 1001 in floating point.
+  const thousandths = BigInt(whole + fraction.padEnd(3, '0')) * BigInt(units[unit as Unit]);
+  const value = Number(thousandths / 1000n);
+  return thousandths % 1000n === 0n && Number.isSafeInteger(value) ? value : undefined;
 }
 
 /** `200ms`, `30s`, `5min`, `2h`, `30d` → milliseconds; undefined when the text is none of these. */

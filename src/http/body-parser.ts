@@ -7,18 +7,20 @@ export const MAX_JSON_DEPTH = 32;
 
 /**
  * Takes JSON bodies and nothing else: valid UTF-8, no byte order mark, at most {@link MAX_JSON_DEPTH} levels, no `__proto__` or
- * `constructor.prototype` members. An empty body is no body.
+ * `constructor.prototype` members, not compressed. An empty body is no body.
  */
 export function acceptJsonBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
   fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const { 'content-encoding': encoding = 'identity' } = request.headers;
+    if (encoding.toLowerCase() !== 'identity') return done(new GatewayError('unsupported_media_type', 'Bodies are taken uncompressed.'));
     if (body.length === 0) return done(null, undefined);
     if (!isUtf8(body as Buffer)) return done(malformed('The body is not valid UTF-8.'));
     const text = body.toString('utf8');
     if (text.charCodeAt(0) === 0xfeff) return done(malformed('The body begins with a byte order mark.'));
     if (exceedsDepth(text, MAX_JSON_DEPTH)) return done(malformed(`The body nests deeper than ${MAX_JSON_DEPTH} levels.`));
-    parseJson(request, text, (error, value) => done(error ? malformed('The body is not valid JSON.') : null, value));
+    void parseJson(request, text, (error, value) => done(error ? malformed('The body is not valid JSON.') : null, value));
   });
 }
 

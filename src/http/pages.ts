@@ -12,10 +12,10 @@ export const limitParameter = z.coerce
   .meta({ description: 'Entries a page' });
 
 /** A page as `{items, nextCursor}`, with `Link: rel="next"` (RFC 8288) when there is more. */
-export function pageAnswer<T>(path: string, query: Readonly<Record<string, unknown>>, page: Page<T>): Answer<Page<T>> {
+export function pageAnswer<T>(path: string, query: Readonly<Record<string, string | number | undefined>>, page: Page<T>): Answer<Page<T>> {
   if (page.nextCursor === null) return new Answer(200, page);
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
   parameters.set('cursor', page.nextCursor);
-  return new Answer(200, page, { link: `<${path}?${parameters}>; rel="next"` });
+  return new Answer(200, page, { link: `<${path}?${parameters.toString()}>; rel="next"` });
 }

@@ -17,7 +17,9 @@ export const Caller = createParamDecorator((_data: undefined, context: Execution
 });
 
 /** The caller where a key is optional. */
-export const OptionalCaller = createParamDecorator((_data: undefined, context: ExecutionContext): Principal | undefined => request(context).principal);
+export const OptionalCaller = createParamDecorator(
+  (_data: undefined, context: ExecutionContext): Principal | undefined => request(context).principal,
+);
 
 /** Request id and trace of the request. */
 export const Context = createParamDecorator((_data: undefined, context: ExecutionContext): RequestContext => request(context).context);

@@ -16,6 +16,8 @@ export class RoutingTable {
   /** Must be called before routes are registered. */
   watch(fastify: FastifyInstance): void {
     fastify.addHook('onRoute', ({ method, url, config }) => {
+      // The answer to every preflight is no address of its own.
+      if (url === '*') return;
       for (const one of [method].flat()) {
         if (this.router.hasRoute(one as HTTPMethod, url)) continue;
         this.router.on(one as HTTPMethod, url, () => undefined);

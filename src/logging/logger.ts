@@ -11,7 +11,10 @@ export const LOGGER_TOKEN = Symbol('logger');
  * The product's log: JSON lines (`pretty` for people, by default on a terminal), times as ISO-8601 UTC. JSON is written in the
  * background, lines that come meanwhile together; what waits is written when the process exits.
  */
-export function createLogger({ LOG_LEVEL, LOG_FORMAT }: Pick<Settings, 'LOG_LEVEL' | 'LOG_FORMAT'>, { fd }: { readonly fd: 1 | 2 }): Logger {
+export function createLogger(
+  { LOG_LEVEL, LOG_FORMAT }: Pick<Settings, 'LOG_LEVEL' | 'LOG_FORMAT'>,
+  { fd }: { readonly fd: 1 | 2 },
+): Logger {
   const options = {
     level: LOG_LEVEL,
     base: null,

@@ -12,7 +12,10 @@ export class Metrics {
   readonly registry = new Registry();
 
   readonly httpRequests = this.counter('http_requests_total', 'Requests answered', ['method', 'route', 'status']);
-  readonly httpDuration = this.histogram('http_request_duration_seconds', 'Time from the request to the end of its answer', HTTP_BUCKETS, ['method', 'route']);
+  readonly httpDuration = this.histogram('http_request_duration_seconds', 'Time from the request to the end of its answer', HTTP_BUCKETS, [
+    'method',
+    'route',
+  ]);
   readonly httpInFlight = this.gauge('http_requests_in_flight', 'Requests being answered');
   readonly errors = this.counter('errors_total', 'Problems answered, by code', ['code']);
   readonly authFailures = this.counter('auth_failures_total', 'Requests refused for their key', ['reason']);
@@ -26,7 +29,11 @@ export class Metrics {
   readonly retries = this.counter('retries_total', 'Attempts after the first', ['command']);
   readonly redactions = this.counter('redactions_total', 'Things masked in output', ['kind']);
   readonly auditEntries = this.counter('audit_entries_total', 'Entries appended to the audit log');
-  readonly auditAppend = this.histogram('audit_append_seconds', 'Time until an audit entry was durable', [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5]);
+  readonly auditAppend = this.histogram(
+    'audit_append_seconds',
+    'Time until an audit entry was durable',
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+  );
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
@@ -40,7 +47,12 @@ export class Metrics {
     return new Gauge({ name: `sallyport_${name}`, help, labelNames, registers: [this.registry] });
   }
 
-  private histogram<Label extends string>(name: string, help: string, buckets: number[], labelNames: readonly Label[] = []): Histogram<Label> {
+  private histogram<Label extends string>(
+    name: string,
+    help: string,
+    buckets: number[],
+    labelNames: readonly Label[] = [],
+  ): Histogram<Label> {
     return new Histogram({ name: `sallyport_${name}`, help, buckets, labelNames, registers: [this.registry] });
   }
 }

@@ -4,8 +4,8 @@ import { z } from 'zod';
 import type { Command } from '../domain/command.js';
 import { ERRORS } from '../domain/errors.js';
 import { VERSION } from '../config/version.js';
-import type { RouteAccess } from '../http/route-access.js';
 import type { RegisteredRoute } from '../http/routing-table.js';
+import { describeAccess } from './access-words.js';
 
 type Json = Record<string, unknown>;
 
@@ -41,7 +41,10 @@ export function buildDocument(app: INestApplication, routes: readonly Registered
     .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key' }, 'key')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'The same key as a bearer token' }, 'bearer')
     .build();
-  const document = SwaggerModule.createDocument(app, config, { standardSchemaConverter: convertSchema, operationIdFactory: (_controller, method) => method });
+  const document = SwaggerModule.createDocument(app, config, {
+    standardSchemaConverter: convertSchema,
+    operationIdFactory: (_controller, method) => method,
+  });
   document.components ??= {};
   document.components.schemas = { ...document.components.schemas, Problem: problemSchema as never };
   nameOperations(document, routes);
@@ -54,7 +57,10 @@ export function withCommands(document: OpenAPIObject, commands: readonly Command
   const forms = Object.fromEntries(commands.map((command) => [`Run.${command.name}`, runForm(command)]));
   const schemas = document.components?.schemas ?? {};
   const request = schemas['RunRequest'] as Json | undefined;
-  const alternatives = [...((request?.['anyOf'] as Json[] | undefined) ?? []).slice(1), ...Object.keys(forms).map((name) => ({ $ref: `#/components/schemas/${name}` }))];
+  const alternatives = [
+    ...((request?.['anyOf'] as Json[] | undefined) ?? []).slice(1),
+    ...Object.keys(forms).map((name) => ({ $ref: `#/components/schemas/${name}` })),
+  ];
   return {
     ...document,
     components: { ...document.components, schemas: { ...schemas, ...forms, RunRequest: { ...request, anyOf: alternatives } } as never },
@@ -64,7 +70,14 @@ export function withCommands(document: OpenAPIObject, commands: readonly Command
 function runForm({ name, summary, argumentsSchema }: Command): Json {
   const { $schema: _dialect, ...args } = argumentsSchema as Json;
   const required = Array.isArray(args['required']) && args['required'].length > 0 ? ['command', 'args'] : ['command'];
-  return { type: 'object', title: name, description: summary, required, properties: { command: { const: name }, args }, additionalProperties: false };
+  return {
+    type: 'object',
+    title: name,
+    description: summary,
+    required,
+    properties: { command: { const: name }, args },
+    additionalProperties: false,
+  };
 }
 
 /**
@@ -72,7 +85,11 @@ function runForm({ name, summary, argumentsSchema }: Command): Json {
  * An output schema must have another id than any input schema: the two may differ.
  */
 function convertSchema(schema: unknown, { schemaType }: { schemaType: 'input' | 'output' }) {
-  const { $schema: _dialect, $defs = {}, ...converted } = z.toJSONSchema(schema as z.ZodType, { target: 'draft-2020-12', io: schemaType }) as Json;
+  const {
+    $schema: _dialect,
+    $defs = {},
+    ...converted
+  } = z.toJSONSchema(schema as z.ZodType, { target: 'draft-2020-12', io: schemaType }) as Json;
   const components = Object.fromEntries(Object.entries($defs as Json).map(([name, definition]) => [name, inComponents(definition)]));
   const { id, ...body } = inComponents(converted);
   if (typeof id !== 'string') return { schema: body, components };
@@ -92,15 +109,13 @@ function nameOperations(document: OpenAPIObject, routes: readonly RegisteredRout
       const access = routes.find((route) => route.url === url && route.method === method.toUpperCase())?.mark?.access ?? 'public';
       operation['operationId'] = `${method}${path.replace(/[^A-Za-z0-9]+(\w?)/g, (_match, letter: string) => letter.toUpperCase())}`;
       operation['description'] = [operation['description'], `Access: ${describeAccess(access)}.`].filter(Boolean).join('\n\n');
-      operation['security'] = access === 'public' ? [] : typeof access === 'object' || access === 'optional' ? [{}, ...KEY_SECURITY] : KEY_SECURITY;
-      const refusal = { description: 'Refused', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } };
+      operation['security'] =
+        access === 'public' ? [] : typeof access === 'object' || access === 'optional' ? [{}, ...KEY_SECURITY] : KEY_SECURITY;
+      const refusal = {
+        description: 'Refused',
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      };
       operation['responses'] = { ...(operation['responses'] as Json), '4XX': refusal, '5XX': refusal };
     }
   }
-}
-
-/** The mark of a route in words. */
-export function describeAccess(access: RouteAccess): string {
-  if (typeof access === 'object') return `public, or any key, by \`${access.setting}\``;
-  return access === 'optional' ? 'public; a key shows more' : access;
 }

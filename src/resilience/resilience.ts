@@ -54,7 +54,10 @@ export class Resilience {
   private breaker(name: string): CircuitBreakerPolicy {
     let breaker = this.breakers.get(name);
     if (!breaker) {
-      breaker = circuitBreaker(handleWhenResult(hasFailed), { halfOpenAfter: RECOVERY_MS, breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN) });
+      breaker = circuitBreaker(handleWhenResult(hasFailed), {
+        halfOpenAfter: RECOVERY_MS,
+        breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
+      });
       this.breakers.set(name, breaker);
     }
     return breaker;

@@ -1,14 +1,27 @@
 import { GatewayError, type Problem, toProblem } from '../domain/errors.js';
 import type { ClientConnection } from '../http/parameters.js';
 import type { RateLimits } from '../auth/rate-limits.js';
+import type { LiveRun } from './live-run.js';
 import type { RunHistory } from './run-history.js';
 import type { RunEnvelope } from './run-envelope.js';
-import { type BatchRequest, runRequestSchema } from './run-request.js';
+import { type BatchRequest, type RunRequest, runRequestSchema } from './run-request.js';
 import type { RunOrigin } from './run-walk.js';
 import type { RunService } from './run.service.js';
 
 /** What became of one item, in the order of the request. */
-export type BatchItem = { readonly run: RunEnvelope } | { readonly problem: Problem } | { readonly skipped: 'an earlier item did not succeed' };
+export type BatchItem =
+  { readonly run: RunEnvelope } | { readonly problem: Problem } | { readonly skipped: 'an earlier item did not succeed' };
+
+/** What the items of one batch share. */
+interface Sitting {
+  readonly origin: RunOrigin;
+  /** Under way now. */
+  readonly runs: Set<LiveRun>;
+  clientIsGone: boolean;
+}
+
+const CLIENT_GONE = { kind: 'cancelled', by: 'client_gone' } as const;
+const SKIPPED: BatchItem = { skipped: 'an earlier item did not succeed' };
 
 /** Many runs in one request. Each item walks the path by itself: checked, limited, recorded and answered apart. */
 export class BatchService {
@@ -19,28 +32,52 @@ export class BatchService {
   ) {}
 
   async run(batch: BatchRequest, origin: RunOrigin, connection: ClientConnection): Promise<readonly BatchItem[]> {
-    if (batch.mode === 'parallel') return Promise.all(batch.items.map((item, index) => this.runItem(item, index, { origin, connection })));
+    const sitting: Sitting = { origin, runs: new Set(), clientIsGone: false };
+    connection.onGone(() => {
+      sitting.clientIsGone = true;
+      for (const live of sitting.runs) live.abort(CLIENT_GONE);
+    });
+    return batch.mode === 'parallel'
+      ? Promise.all(batch.items.map((item, index) => this.runItem(item, index, sitting)))
+      : this.runInTurn(batch, sitting);
+  }
+
+  private async runInTurn({ items, stopOnError }: BatchRequest, sitting: Sitting): Promise<readonly BatchItem[]> {
     const results: BatchItem[] = [];
     let stopped = false;
-    for (const [index, item] of batch.items.entries()) {
-      const result: BatchItem = stopped ? { skipped: 'an earlier item did not succeed' } : await this.runItem(item, index, { origin, connection });
-      stopped ||= batch.stopOnError && !('run' in result && result.run.status === 'succeeded');
+    for (const [index, item] of items.entries()) {
+      stopped ||= sitting.clientIsGone;
+      const result: BatchItem = stopped ? SKIPPED : await this.runItem(item, index, sitting);
+      stopped ||= stopOnError && !('run' in result && result.run.status === 'succeeded');
       results.push(result);
     }
     return results;
   }
 
-  private async runItem(item: unknown, index: number, { origin, connection }: { origin: RunOrigin; connection: ClientConnection }): Promise<BatchItem> {
+  private async runItem(item: unknown, index: number, sitting: Sitting): Promise<BatchItem> {
+    const { origin, runs } = sitting;
     try {
       // The request itself paid for the first item; the others count like requests of their own.
       if (index > 0) await this.limits.spendForKey(origin.principal);
-      const request = runRequestSchema.safeParse(item);
-      if (!request.success) throw new GatewayError('invalid_request', 'The item is neither {command, args} nor {text}.', { errors: [{ path: `items.${index}`, message: 'expected {command, args} or {text}' }] });
-      const live = await this.runs.start(request.data, origin);
-      connection.onGone(() => live.abort({ kind: 'cancelled', by: 'client_gone' }));
-      return { run: this.history.present(await live.finished, live.output) };
+      const live = await this.runs.start(readItem(item, index), origin);
+      runs.add(live);
+      if (sitting.clientIsGone) live.abort(CLIENT_GONE);
+      try {
+        return { run: this.history.present(await live.finished, live.output) };
+      } finally {
+        runs.delete(live);
+      }
     } catch (error) {
       return { problem: toProblem(error, origin.requestId) };
     }
   }
+}
+
+/** @throws GatewayError `invalid_request` that names the place of the item */
+function readItem(item: unknown, index: number): RunRequest {
+  const request = runRequestSchema.safeParse(item);
+  if (request.success) return request.data;
+  throw new GatewayError('invalid_request', 'The item is neither {command, args} nor {text}.', {
+    errors: [{ path: `items.${index}`, message: 'expected {command, args} or {text}' }],
+  });
 }

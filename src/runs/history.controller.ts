@@ -12,9 +12,13 @@ import { Caller } from '../http/parameters.js';
 import { Requires } from '../http/route-access.js';
 import { type RunEnvelope, runEnvelopeSchema, type RunSummary, runSummarySchema, summarise, textOf } from './run-envelope.js';
 import { RunHistory } from './run-history.js';
-import { eventStream } from './run-stream.js';
+import { eventStream, UNBUFFERED } from './run-stream.js';
 
-const runId = z.string().min(1).max(64).meta({ description: 'Id of a run', examples: ['run_0199a1b2c3d47e5f8a9b0c1d2e3f4a5b'] });
+const runId = z
+  .string()
+  .min(1)
+  .max(64)
+  .meta({ description: 'Id of a run', examples: ['run_0199a1b2c3d47e5f8a9b0c1d2e3f4a5b'] });
 const listQuery = z.strictObject({
   limit: limitParameter,
   cursor: z.string().max(64).optional().meta({ description: '`nextCursor` of the page before' }),
@@ -34,7 +38,10 @@ export class HistoryController {
   @Requires('readonly')
   @ApiOperation({ summary: 'Runs, newest first' })
   @ApiOkResponse({ description: 'A page', standardSchema: runPageSchema })
-  async list(@Query({ schema: listQuery }) query: z.output<typeof listQuery>, @Caller() principal: Principal): Promise<Answer<Page<RunSummary>>> {
+  async list(
+    @Query({ schema: listQuery }) query: z.output<typeof listQuery>,
+    @Caller() principal: Principal,
+  ): Promise<Answer<Page<RunSummary>>> {
     const page = await this.history.page(principal, query);
     return pageAnswer('/runs', query, { ...page, items: page.items.map(summarise) });
   }
@@ -50,7 +57,10 @@ export class HistoryController {
   @Get(':id/output')
   @Requires('readonly')
   @Header('x-content-type-options', 'nosniff')
-  @ApiOperation({ summary: 'Output of a run: text, or chunks as ndjson', description: 'Control characters are escaped in the text form and kept in the ndjson form.' })
+  @ApiOperation({
+    summary: 'Output of a run: text, or chunks as ndjson',
+    description: 'Control characters are escaped in the text form and kept in the ndjson form.',
+  })
   @ApiHeader({ name: 'Accept', required: false, description: 'text/plain (default) or application/x-ndjson' })
   @ApiProduces('text/plain', 'application/x-ndjson')
   async output(
@@ -60,13 +70,15 @@ export class HistoryController {
     @Caller() principal: Principal,
   ): Promise<StreamableFile> {
     const chunks = (await this.history.output(principal, id)).filter((chunk) => stream === undefined || chunk.stream === stream);
-    if (accept?.includes('application/x-ndjson')) return new StreamableFile(Readable.from(ndjson(chunks)), { type: 'application/x-ndjson' });
+    if (accept?.includes('application/x-ndjson'))
+      return new StreamableFile(Readable.from(ndjson(chunks)), { type: 'application/x-ndjson' });
     const text = stream ? textOf(chunks, stream) : chunks.map(({ data }) => data).join('');
     return new StreamableFile(Buffer.from(escapeControls(text)), { type: 'text/plain; charset=utf-8' });
   }
 
   @Get(':id/stream')
   @Requires('readonly')
+  @Header(...UNBUFFERED)
   @ApiOperation({ summary: 'Events of a run, live or replayed' })
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Resume after this output chunk' })
   @ApiProduces('text/event-stream')
@@ -100,6 +112,8 @@ function* ndjson(chunks: readonly OutputChunk[]): Generator<string> {
 
 /** Control characters (but line feed and tab) as `\x1b`, so that output cannot steer a terminal. */
 function escapeControls(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what this is about
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return text.replace(
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
 }

@@ -39,7 +39,9 @@ export type RunSummary = Readonly<z.output<typeof summaryFields>>;
 const envelopeFields = summaryFields.extend({
   stdout: z.string(),
   stderr: z.string(),
-  parsed: z.unknown().meta({ description: 'Output as the command declares it (lines or JSON); null where it declares none or the output is not of that form' }),
+  parsed: z.unknown().meta({
+    description: 'Output as the command declares it (lines or JSON); null where it declares none or the output is not of that form',
+  }),
 });
 
 /** A run as `/run` answers it. */

@@ -45,9 +45,12 @@ export class RunExecution {
       collector.release();
       walk.outcome = live.cause ?? end;
     } catch (error) {
-      if (!(error instanceof GatewayError)) throw error;
-      walk.outcome = { kind: 'rejected', reason: error.code };
-      walk.refusal = error;
+      // Waiting for a breaker ends with an error of its library when the run is aborted: the cause is the outcome.
+      if (live.cause) walk.outcome = live.cause;
+      else if (error instanceof GatewayError) {
+        walk.outcome = { kind: 'rejected', reason: error.code };
+        walk.refusal = error;
+      } else throw error;
     } finally {
       clearTimeout(timer);
     }

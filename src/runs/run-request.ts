@@ -10,13 +10,26 @@ export interface RunRequest {
 
 const named = z
   .strictObject({
-    command: z.string().min(1).max(64).meta({ description: 'Name of a command', examples: ['git.log'] }),
-    args: z.record(z.string(), z.unknown()).optional().meta({ description: 'Its arguments, as `GET /commands/{name}` describes them', examples: [{ count: 5 }] }),
+    command: z
+      .string()
+      .min(1)
+      .max(64)
+      .meta({ description: 'Name of a command', examples: ['git.log'] }),
+    args: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .meta({ description: 'Its arguments, as `GET /commands/{name}` describes them', examples: [{ count: 5 }] }),
   })
   .meta({ title: 'By name' });
 
 const phrased = z
-  .strictObject({ text: z.string().min(1).max(1000).meta({ description: 'A phrase of a command', examples: ['git log'] }) })
+  .strictObject({
+    text: z
+      .string()
+      .min(1)
+      .max(1000)
+      .meta({ description: 'A phrase of a command', examples: ['git log'] }),
+  })
   .meta({ title: 'By phrase' });
 
 /** Body of `/run` and `/stream`, and an item of `/batch`. */
@@ -26,11 +39,18 @@ export const MAX_BATCH_ITEMS = 100;
 
 export const batchRequestSchema = z
   .strictObject({
-    items: z.array(z.unknown()).min(1).max(MAX_BATCH_ITEMS).meta({ description: 'Run requests; each is checked by itself', items: { $ref: '#/components/schemas/RunRequest' } }),
+    items: z
+      .array(z.unknown())
+      .min(1)
+      .max(MAX_BATCH_ITEMS)
+      .meta({ description: 'Run requests; each is checked by itself', items: { $ref: '#/components/schemas/RunRequest' } }),
     mode: z.enum(['parallel', 'sequential']).default('parallel'),
     stopOnError: z.boolean().default(false).meta({ description: 'Sequential only: the first item that does not succeed ends the batch' }),
   })
-  .refine(({ mode, stopOnError }) => mode === 'sequential' || !stopOnError, { path: ['stopOnError'], error: 'only a sequential batch can stop on an error' })
+  .refine(({ mode, stopOnError }) => mode === 'sequential' || !stopOnError, {
+    path: ['stopOnError'],
+    error: 'only a sequential batch can stop on an error',
+  })
   .meta({ id: 'BatchRequest' });
 
 export type BatchRequest = z.output<typeof batchRequestSchema>;

@@ -5,6 +5,9 @@ import { summarise } from './run-envelope.js';
 
 const HEARTBEAT_MS = 15_000;
 
+/** Header of an event stream that tells reverse proxies (nginx and those that follow it) to pass each event on at once. */
+export const UNBUFFERED = ['x-accel-buffering', 'no'] as const;
+
 /** Run events as Server-Sent Events (WHATWG HTML §9.2): `run.started`, `output` (id = seq), `run.finished`; a comment every 15 s. */
 export function eventStream(events: AsyncGenerator<RunEvent, void, undefined>): StreamableFile {
   const frames = Readable.from(framesOf(events), { objectMode: false, highWaterMark: 64 * 1024 });

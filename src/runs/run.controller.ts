@@ -1,4 +1,4 @@
-import { Body, Controller, Headers, HttpCode, Inject, Post, StreamableFile } from '@nestjs/common';
+import { Body, Controller, Header, Headers, HttpCode, Inject, Post, StreamableFile } from '@nestjs/common';
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Principal } from '../domain/principal.js';
 import { Answer } from '../http/answer.js';
@@ -11,7 +11,7 @@ import { parsePrefer } from './preferences.js';
 import { type RunEnvelope, runEnvelopeSchema } from './run-envelope.js';
 import { RunHistory } from './run-history.js';
 import { type BatchRequest, batchRequestSchema, batchResponseSchema, type RunRequest, runRequestSchema } from './run-request.js';
-import { eventStream } from './run-stream.js';
+import { eventStream, UNBUFFERED } from './run-stream.js';
 import type { RunOrigin } from './run-walk.js';
 import { RunService } from './run.service.js';
 
@@ -28,7 +28,10 @@ export class RunController {
   @Post('run')
   @HttpCode(200)
   @Requires('operator')
-  @ApiOperation({ summary: 'Run a command and wait for its end', description: 'With `Prefer: respond-async` answers 202 at once; `wait=N` waits up to N seconds first.' })
+  @ApiOperation({
+    summary: 'Run a command and wait for its end',
+    description: 'With `Prefer: respond-async` answers 202 at once; `wait=N` waits up to N seconds first.',
+  })
   @ApiResponse({ status: 200, description: 'The run, however it ended', standardSchema: runEnvelopeSchema })
   @ApiResponse({ status: 202, description: 'Accepted: look at Location', standardSchema: runEnvelopeSchema })
   @ApiHeader({ name: 'Prefer', required: false, description: 'respond-async, wait=N (RFC 7240)' })
@@ -63,6 +66,7 @@ export class RunController {
   @Post('stream')
   @HttpCode(200)
   @Requires('operator')
+  @Header(...UNBUFFERED)
   @ApiOperation({ summary: 'Run a command and stream its output as Server-Sent Events' })
   @ApiOkResponse({ description: 'Events `run.started`, `output`, `run.finished`', schema: { type: 'string' } })
   @ApiProduces('text/event-stream')
@@ -83,7 +87,11 @@ export class RunController {
       const run = await Promise.race([live.finished, sleep(waitMs)]);
       if (run) return new Answer(200, this.history.present(run, live.output), applied);
     }
-    return new Answer(202, this.history.present(live.run, live.output), { ...applied, location: `/runs/${live.run.id}`, 'retry-after': '1' });
+    return new Answer(202, this.history.present(live.run, live.output), {
+      ...applied,
+      location: `/runs/${live.run.id}`,
+      'retry-after': '1',
+    });
   }
 }
 

@@ -84,7 +84,10 @@ export class RunService {
     this.underWay.set(walk.live.run.id, walk.live);
     const completion = this.complete(walk);
     // What is not recorded yet must not be acknowledged.
-    if (walk.intent.length > 0) await completion;
+    if (walk.intent.length > 0) {
+      await completion;
+      await walk.live.finished;
+    }
     return walk.live;
   }
 
@@ -122,7 +125,8 @@ export class RunService {
   }
 
   private resolve(walk: RunWalk): void {
-    if (!this.accepting) throw new GatewayError('draining', 'The gateway is shutting down and takes no more runs.', { retryAfterSeconds: 5 });
+    if (!this.accepting)
+      throw new GatewayError('draining', 'The gateway is shutting down and takes no more runs.', { retryAfterSeconds: 5 });
     const { request, origin } = walk;
     const visible = (command: Command) => canSee(origin.principal, command);
     if (request.text !== undefined) {
@@ -145,7 +149,9 @@ export class RunService {
     return this.rooms.rates.spend(`command:${command.name}`, rate).then(({ allowed, resetSeconds }) => {
       if (allowed) return;
       this.rooms.metrics.rateLimited.inc({ scope: 'command' });
-      throw new GatewayError('rate_limited', 'This command has been run as often as its own limit allows.', { retryAfterSeconds: resetSeconds });
+      throw new GatewayError('rate_limited', 'This command has been run as often as its own limit allows.', {
+        retryAfterSeconds: resetSeconds,
+      });
     });
   }
 
@@ -191,7 +197,13 @@ export class RunService {
         principalId: origin.principal.id,
         subject: live.run.id,
         requestId: origin.requestId,
-        details: { command: command.name, version: command.version, effect: command.effect, argsDigest: preparation.argsDigest, address: origin.principal.address },
+        details: {
+          command: command.name,
+          version: command.version,
+          effect: command.effect,
+          argsDigest: preparation.argsDigest,
+          address: origin.principal.address,
+        },
       }),
     ];
     if (!cached && !this.rooms.execution.isInstant(command)) return this.commit(writes);
@@ -234,7 +246,14 @@ export class RunService {
         principalId: origin.principal.id,
         subject: run.id,
         requestId: origin.requestId,
-        details: { command: run.command, outcome, cached: run.cached, attempts: run.attempts, truncated: run.truncated, redactions: run.redactions },
+        details: {
+          command: run.command,
+          outcome,
+          cached: run.cached,
+          attempts: run.attempts,
+          truncated: run.truncated,
+          redactions: run.redactions,
+        },
       }),
     ]);
     this.remember(walk);
@@ -243,7 +262,11 @@ export class RunService {
 
   private remember({ command, preparation, origin, cached, live, outcome, redactions, truncated }: RunWalk): void {
     if (command.cacheMs === null || cached) return;
-    this.rooms.cache.put(cacheKey(command, preparation, origin.principal), { outcome, output: live.output, redactions, truncated }, command.cacheMs);
+    this.rooms.cache.put(
+      cacheKey(command, preparation, origin.principal),
+      { outcome, output: live.output, redactions, truncated },
+      command.cacheMs,
+    );
   }
 
   private async commit(writes: readonly Write[]): Promise<void> {

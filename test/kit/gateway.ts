@@ -128,7 +128,7 @@ export class TestGateway {
 
   /** A new key; every call makes another one. */
   async newKey(differences: Partial<NewKey> = {}): Promise<string> {
-    const request = { name: 'test', role: 'operator', scopes: ['*'], ...differences } as const;
+    const request: NewKey = { name: 'test', role: 'operator', scopes: ['*'], ...differences };
     return (await this.server.app.get(KeyService).create(request, { principal: LOCAL_PRINCIPAL, requestId: 'test' })).text;
   }
 
@@ -188,7 +188,7 @@ export class Caller {
       ...(body === undefined ? {} : { body }),
     });
     const text = await response.text();
-    const isJson = /[/+]json/.test(response.headers.get('content-type') ?? '');
+    const isJson = text !== '' && /[/+]json/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as Body };
   }
 

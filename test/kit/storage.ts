@@ -114,7 +114,14 @@ export function sampleKey(differences: Partial<ApiKey> = {}): ApiKey {
 
 /** A write that appends an entry about `subject`. */
 export function auditAppend(subject: string, differences: Partial<AuditRecord> = {}): Write {
-  const record: AuditRecord = { action: 'run.intent', principalId: 'abcdefghijkl', subject, requestId: 'req-1', details: { command: 'git.log' }, ...differences };
+  const record: AuditRecord = {
+    action: 'run.intent',
+    principalId: 'abcdefghijkl',
+    subject,
+    requestId: 'req-1',
+    details: { command: 'git.log' },
+    ...differences,
+  };
   return { kind: 'audit.append', record, at: '2026-01-02T03:04:05.678Z' };
 }
 

@@ -22,7 +22,8 @@ export async function migrateToLatest(db: Kysely<unknown>): Promise<void> {
     );
   }
   const { error } = await migrator.migrateToLatest();
-  if (error !== undefined) throw new GatewayError('storage_unavailable', 'The schema of the database cannot be brought up to date.', { cause: error });
+  if (error !== undefined)
+    throw new GatewayError('storage_unavailable', 'The schema of the database cannot be brought up to date.', { cause: error });
 }
 
 async function appliedMigrations(db: Kysely<unknown>): Promise<string[]> {

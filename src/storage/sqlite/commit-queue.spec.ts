@@ -34,7 +34,10 @@ describe('the queue of commits', () => {
 
   it('bounds a group by commits and by output', async () => {
     const run = sampleRun();
-    const large = rowWrite({ kind: 'run.finish', run: finished(run), output: [{ stream: 'stdout', seq: 1, data: 'x'.repeat(5 * 1024 ** 2) }] }, 'owner');
+    const large = rowWrite(
+      { kind: 'run.finish', run: finished(run), output: [{ stream: 'stdout', seq: 1, data: 'x'.repeat(5 * 1024 ** 2) }] },
+      'owner',
+    );
     const commits = [queue.add([large]), queue.add([large]), ...Array.from({ length: 600 }, () => queue.add([touch]))];
     for (let sent = 1; sent <= 3; sent += 1) {
       await eventually(() => groups.length === sent);
@@ -55,7 +58,10 @@ describe('the queue of commits', () => {
     const commits = [queue.add([touch]), queue.add([touch])];
     await setImmediate();
     queue.settle({ kind: 'failed', reason: 'SQLITE_FULL', failStop: false });
-    expect(await Promise.allSettled(commits)).toMatchObject([{ reason: { code: 'storage_unavailable' } }, { reason: { code: 'storage_unavailable' } }]);
+    expect(await Promise.allSettled(commits)).toMatchObject([
+      { reason: { code: 'storage_unavailable' } },
+      { reason: { code: 'storage_unavailable' } },
+    ]);
     expect(queue.failure).toBe('SQLITE_FULL');
     const next = queue.add([touch]);
     await setImmediate();
@@ -78,7 +84,10 @@ describe('the queue of commits', () => {
     const late = queue.add([touch]);
     await setImmediate();
     const waiting = queue.add([touch]);
-    expect(await Promise.allSettled([late, waiting])).toMatchObject([{ reason: { code: 'storage_unavailable' } }, { reason: { code: 'storage_unavailable' } }]);
+    expect(await Promise.allSettled([late, waiting])).toMatchObject([
+      { reason: { code: 'storage_unavailable' } },
+      { reason: { code: 'storage_unavailable' } },
+    ]);
     await expect(queue.add([touch])).rejects.toMatchObject({ code: 'storage_unavailable' });
     await queue.idle();
     queue.settle(written);

@@ -129,7 +129,8 @@ export class CommitQueue {
 }
 
 function unwritable(trouble: Trouble): GatewayError {
-  const detail = trouble.kind === 'final' ? 'The store takes no writes until the gateway is restarted.' : 'The store cannot be written at the moment.';
+  const detail =
+    trouble.kind === 'final' ? 'The store takes no writes until the gateway is restarted.' : 'The store cannot be written at the moment.';
   return storageUnavailable(detail, new Error(trouble.reason));
 }
 

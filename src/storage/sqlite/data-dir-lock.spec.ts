@@ -29,9 +29,12 @@ describe('the lock of DATA_DIR', () => {
     const program = `const { DataDirLock } = await import(${JSON.stringify(module)});
       new DataDirLock(${JSON.stringify(folder)}).acquire(); process.stdout.write('held'); setInterval(() => {}, 1_000);`;
     const holder = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: ['ignore', 'pipe', 'inherit'], env: {} });
-    await once(holder.stdout, 'data');
-    expect(() => new DataDirLock(folder).acquire()).toThrow(expect.objectContaining({ code: 'conflict' }));
-    holder.kill('SIGKILL');
+    try {
+      await once(holder.stdout, 'data');
+      expect(() => new DataDirLock(folder).acquire()).toThrow(expect.objectContaining({ code: 'conflict' }));
+    } finally {
+      holder.kill('SIGKILL');
+    }
     const lock = new DataDirLock(folder);
     await eventually(() => lock.acquire());
     lock.release();

@@ -23,7 +23,8 @@ export class DataDirLock {
       this.database = database;
     } catch (error) {
       database.close();
-      if (sqliteCode(error)?.startsWith('SQLITE_BUSY')) throw new GatewayError('conflict', 'Another server works on DATA_DIR. Stop it, or choose another folder.');
+      if (sqliteCode(error)?.startsWith('SQLITE_BUSY'))
+        throw new GatewayError('conflict', 'Another server works on DATA_DIR. Stop it, or choose another folder.');
       throw storageUnavailable('DATA_DIR cannot be locked.', error);
     }
   }

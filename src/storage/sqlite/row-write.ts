@@ -26,7 +26,11 @@ export function rowWrite(write: Write, owner: string): RowWrite {
     case 'run.insert':
       return { kind: write.kind, row: runRow(write.run, owner) };
     case 'run.finish':
-      return { kind: write.kind, row: runRow(write.run, owner), output: write.output.length > 0 ? outputRow(write.run.id, write.output) : null };
+      return {
+        kind: write.kind,
+        row: runRow(write.run, owner),
+        output: write.output.length > 0 ? outputRow(write.run.id, write.output) : null,
+      };
     case 'run.remove':
     case 'output.remove':
       return { kind: write.kind, ids: write.ids };

@@ -1,11 +1,21 @@
-import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { verifyChain } from '../../audit/audit-verifier.js';
 import { eventually } from '../../../test/kit/eventually.js';
-import { auditAppend, finished, intent, openStore, sampleKey, sampleRun, temporaryFolder, withDatabase, type TestStore } from '../../../test/kit/storage.js';
+import {
+  auditAppend,
+  finished,
+  intent,
+  openStore,
+  sampleKey,
+  sampleRun,
+  temporaryFolder,
+  withDatabase,
+  type TestStore,
+} from '../../../test/kit/storage.js';
 import { SqliteDb } from './sqlite-db.js';
 
 describe('the embedded store', () => {
@@ -52,7 +62,9 @@ describe('the embedded store', () => {
     const finish = { kind: 'run.finish', run: finished(run), output: [{ stream: 'stdout', seq: 1, data: 'done\n' }] } as const;
     await store.db.commit(intent(run));
     await store.db.commit([finish]);
-    await expect(store.db.commit([{ ...finish, run: finished(run, { status: 'lost', outcome: { kind: 'lost' } }) }])).rejects.toMatchObject({ code: 'conflict' });
+    await expect(store.db.commit([{ ...finish, run: finished(run, { status: 'lost', outcome: { kind: 'lost' } }) }])).rejects.toMatchObject(
+      { code: 'conflict' },
+    );
     await expect(store.db.commit([{ ...finish, run: finished(sampleRun()) }])).rejects.toMatchObject({ code: 'conflict' });
     expect(await store.runs.find(run.id)).toEqual(finished(run));
     expect(await store.runs.output(run.id)).toEqual(finish.output);
@@ -62,9 +74,14 @@ describe('the embedded store', () => {
     const text = fc.string({ unit: 'binary', maxLength: 20 });
     const lone = fc.constantFrom('\ud800', 'a\udfff', '\0', '"', '\u2028', '');
     await fc.assert(
-      fc.asyncProperty(fc.oneof(text, lone), fc.oneof(text, lone), fc.dictionary(fc.oneof(text, lone), fc.jsonValue()), async (subject, requestId, details) => {
-        await store.db.commit([auditAppend(subject, { requestId, details })]);
-      }),
+      fc.asyncProperty(
+        fc.oneof(text, lone),
+        fc.oneof(text, lone),
+        fc.dictionary(fc.oneof(text, lone), fc.jsonValue()),
+        async (subject, requestId, details) => {
+          await store.db.commit([auditAppend(subject, { requestId, details })]);
+        },
+      ),
       { numRuns: 200, examples: [['s', 'r', JSON.parse('{"__proto__":{"x":-0},"10":1,"9":[1e400,1e-7]}') as Record<string, never>]] },
     );
     expect(await verifyChain(store.audit.entries())).toMatchObject({ ok: true });
@@ -76,7 +93,11 @@ describe('the embedded store', () => {
     await store.db.commit([{ kind: 'key.revoke', id: key.id, at: '2026-02-01T00:00:00.000Z' }]);
     await store.db.commit([{ kind: 'key.revoke', id: key.id, at: '2026-03-01T00:00:00.000Z' }]);
     await store.db.commit([{ kind: 'key.touch', id: key.id, at: '2026-01-31T00:00:00.000Z' }]);
-    expect(await store.keys.find(key.id)).toEqual({ ...key, revokedAt: '2026-02-01T00:00:00.000Z', lastUsedAt: '2026-01-31T00:00:00.000Z' });
+    expect(await store.keys.find(key.id)).toEqual({
+      ...key,
+      revokedAt: '2026-02-01T00:00:00.000Z',
+      lastUsedAt: '2026-01-31T00:00:00.000Z',
+    });
     await expect(store.db.commit([{ kind: 'key.revoke', id: 'nobody', at: key.createdAt }])).rejects.toMatchObject({ code: 'conflict' });
     await expect(store.db.commit([{ kind: 'key.insert', key }])).rejects.toMatchObject({ code: 'conflict' });
   });
@@ -102,7 +123,10 @@ describe('the embedded store', () => {
     const data = 'x'.repeat(200_000);
     for (let index = 0; index < 100; index += 1) {
       const run = sampleRun();
-      await store.db.commit([{ kind: 'run.insert', run }, { kind: 'run.finish', run: finished(run), output: [{ stream: 'stdout', seq: 1, data }] }]);
+      await store.db.commit([
+        { kind: 'run.insert', run },
+        { kind: 'run.finish', run: finished(run), output: [{ stream: 'stdout', seq: 1, data }] },
+      ]);
     }
     expect((await stat(join(store.folder, 'sallyport.db-wal'))).size).toBeLessThan(8 * 1024 ** 2);
   });
@@ -116,6 +140,7 @@ describe('the life of the embedded store', () => {
     await Promise.all(commits);
     await expect(store.db.commit([])).rejects.toMatchObject({ code: 'storage_unavailable' });
     await expect(store.keys.list()).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(await readdir(store.folder)).toEqual(['sallyport.db']);
     expect(withDatabase(store.folder, (database) => database.prepare('select count(*) as n from runs').get())).toEqual({ n: 600 });
     await store.close();
   });
@@ -140,7 +165,10 @@ describe('the life of the embedded store', () => {
     const store = await openStore();
     await store.db.stop();
     store.tamper("insert into kysely_migration (name, timestamp) values ('9999-from-the-future', '2030-01-01T00:00:00.000Z')");
-    await expect(new SqliteDb(store.folder).start()).rejects.toMatchObject({ code: 'storage_unavailable', message: expect.stringContaining('9999-from-the-future') });
+    await expect(new SqliteDb(store.folder).start()).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      message: expect.stringContaining('9999-from-the-future'),
+    });
     await store.close();
   });
 

@@ -67,9 +67,9 @@ export class SqliteDb extends Db implements WriteHealth {
     return (this.stopping ??= this.close());
   }
 
-  commit(writes: readonly Write[]): Promise<void> {
-    if (!this.worker || this.stopping) return Promise.reject(storageUnavailable('The store is closed.'));
-    return this.queue.add(writes.map((write) => rowWrite(write, this.owner)));
+  async commit(writes: readonly Write[]): Promise<void> {
+    if (!this.worker || this.stopping) throw storageUnavailable('The store is closed.');
+    await this.queue.add(writes.map((write) => rowWrite(write, this.owner)));
   }
 
   async checkWritable(): Promise<void> {
@@ -80,7 +80,11 @@ export class SqliteDb extends Db implements WriteHealth {
 
   private async startWriter(): Promise<void> {
     // Neither our loader flags nor our environment are the writer's business.
-    const worker = new Worker(new URL('./sqlite-writer.worker.js', import.meta.url), { workerData: { file: this.file }, execArgv: [], env: {} });
+    const worker = new Worker(new URL('./sqlite-writer.worker.js', import.meta.url), {
+      workerData: { file: this.file },
+      execArgv: [],
+      env: {},
+    });
     const ready = once(worker, 'message');
     worker.on('error', (error) => this.queue.fail(`The writer failed: ${error.message}`));
     worker.on('exit', () => this.queue.fail('The writer is gone.'));
@@ -97,16 +101,16 @@ export class SqliteDb extends Db implements WriteHealth {
 
   private async close(): Promise<void> {
     await this.queue.idle();
+    // The writer goes last: only a connection that may write clears the log away.
+    this.reader.close();
     const { worker } = this;
     this.worker = undefined;
-    if (worker && worker.threadId !== -1) {
-      const gone = once(worker, 'exit');
-      const impatience = setTimeout(() => void worker.terminate(), CLOSE_MS);
-      worker.postMessage({ kind: 'close' } satisfies WriterRequest);
-      await gone;
-      clearTimeout(impatience);
-    }
-    this.reader.close();
+    if (!worker || worker.threadId === -1) return;
+    const gone = new Promise((resolve) => worker.once('exit', resolve));
+    const impatience = setTimeout(() => void worker.terminate(), CLOSE_MS);
+    worker.postMessage({ kind: 'close' } satisfies WriterRequest);
+    await gone;
+    clearTimeout(impatience);
   }
 }
 

@@ -5,9 +5,13 @@ export function storageUnavailable(detail: string, cause?: unknown): GatewayErro
   return new GatewayError('storage_unavailable', detail, { retryAfterSeconds: 1, ...(cause === undefined ? {} : { cause }) });
 }
 
-/** SQLite's extended result code (`SQLITE_CONSTRAINT_PRIMARYKEY`); undefined for any other error. */
+/**
+ * SQLite's extended result code (`SQLITE_CONSTRAINT_PRIMARYKEY`); undefined for any other error. Asks no `instanceof`: the
+ * native module makes its errors in whichever context loaded it first.
+ */
 export function sqliteCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('SQLITE_') ? error.code : undefined;
+  const code = error !== null && typeof error === 'object' && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && code.startsWith('SQLITE_') ? code : undefined;
 }
 
 /** Room for the shared-memory index or the heap ran out: nothing reached the disk, and the next attempt may succeed. */

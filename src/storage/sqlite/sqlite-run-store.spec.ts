@@ -23,7 +23,11 @@ describe('the run history', () => {
   }
 
   async function finish(runs: readonly Run[], data: string, differences: Partial<Run> = {}): Promise<void> {
-    await Promise.all(runs.map((run) => store.db.commit([{ kind: 'run.finish', run: finished(run, differences), output: [{ stream: 'stdout', seq: 1, data }] }])));
+    await Promise.all(
+      runs.map((run) =>
+        store.db.commit([{ kind: 'run.finish', run: finished(run, differences), output: [{ stream: 'stdout', seq: 1, data }] }]),
+      ),
+    );
   }
 
   const ids = (runs: readonly Run[]) => runs.map(({ id }) => id);
@@ -42,12 +46,18 @@ describe('the run history', () => {
   });
 
   it('filters by each combination of principal, command and status', async () => {
-    const runs = await insert(24, (index) => ({ principalId: `p${index % 2}`, command: `c${index % 3}`, status: index % 4 === 0 ? 'running' : 'queued' }));
+    const runs = await insert(24, (index) => ({
+      principalId: `p${index % 2}`,
+      command: `c${index % 3}`,
+      status: index % 4 === 0 ? 'running' : 'queued',
+    }));
     for (const principalId of [undefined, 'p1']) {
       for (const command of [undefined, 'c2']) {
         for (const status of [undefined, 'running', 'queued'] as const) {
           const wanted = { ...(principalId && { principalId }), ...(command && { command }), ...(status && { status }) };
-          const expected = runs.filter((run) => Object.entries(wanted).every(([name, value]) => run[name as keyof Run] === value)).reverse();
+          const expected = runs
+            .filter((run) => Object.entries(wanted).every(([name, value]) => run[name as keyof Run] === value))
+            .reverse();
           const { items, nextCursor } = await store.runs.page({ ...wanted, limit: 50 });
           expect(items).toEqual(expected);
           expect(nextCursor).toBeNull();
@@ -57,7 +67,9 @@ describe('the run history', () => {
   });
 
   it('walks an index for every listing and sorts nothing', () => {
-    const plans = ['principal_id', 'command', 'status'].map((column) => queryPlan(store, `select * from runs where ${column} = 'x' and id < 'y' order by id desc limit 50`));
+    const plans = ['principal_id', 'command', 'status'].map((column) =>
+      queryPlan(store, `select * from runs where ${column} = 'x' and id < 'y' order by id desc limit 50`),
+    );
     for (const plan of [...plans, queryPlan(store, 'select * from runs where finished_at is null order by id')]) {
       expect(plan).toMatch(/USING INDEX runs_/);
       expect(plan).not.toMatch(/TEMP B-TREE/);

@@ -25,7 +25,9 @@ export class SqliteRunStore extends RunStore {
     private readonly db: Db,
   ) {
     super();
-    this.byId = reader.statement<{ id: string }, RunRow>((builder, given) => builder.selectFrom('runs').selectAll().where('id', '=', given.id));
+    this.byId = reader.statement<{ id: string }, RunRow>((builder, given) =>
+      builder.selectFrom('runs').selectAll().where('id', '=', given.id),
+    );
     this.outputById = reader.statement<{ id: string }, Pick<OutputRow, 'chunks'>>((builder, given) =>
       builder.selectFrom('run_outputs').select('chunks').where('run_id', '=', given.id),
     );
@@ -110,7 +112,11 @@ export class SqliteRunStore extends RunStore {
 const LAST_ID = '\u{10ffff}';
 
 /** What of the piece goes; adds the rest to `kept`. */
-function beyond(retention: Retention, piece: readonly Weighed[], kept: { runs: number; bytes: number }): { runs: RunId[]; outputs: RunId[] } {
+function beyond(
+  retention: Retention,
+  piece: readonly Weighed[],
+  kept: { runs: number; bytes: number },
+): { runs: RunId[]; outputs: RunId[] } {
   const runs: RunId[] = [];
   const outputs: RunId[] = [];
   for (const { id, finished_at, bytes } of piece) {

@@ -14,7 +14,10 @@ describe('keys and audit entries as they are read', () => {
     Promise.all(Array.from({ length: count }, (_, index) => store.db.commit([auditAppend(`${action}-${index}`, { action })])));
 
   it('finds a key by its id and lists the oldest first', async () => {
-    const keys = [sampleKey({ id: 'b', createdAt: '2026-01-01T00:00:00.000Z' }), sampleKey({ id: 'a', expiresAt: '2027-01-01T00:00:00.000Z', scopes: [] })];
+    const keys = [
+      sampleKey({ id: 'b', createdAt: '2026-01-01T00:00:00.000Z' }),
+      sampleKey({ id: 'a', expiresAt: '2027-01-01T00:00:00.000Z', scopes: [] }),
+    ];
     await store.db.commit([...keys].reverse().map((key) => ({ kind: 'key.insert', key })));
     expect(await store.keys.list()).toEqual(keys);
     expect(await store.keys.find('a')).toEqual(keys[1]);
@@ -58,8 +61,11 @@ describe('keys and audit entries as they are read', () => {
 
   it('shows details somebody spoilt as what they are', async () => {
     await append(2);
-    store.tamper("update audit_entries set details = '{\"command\": \"git.log\"}' where seq = 1");
+    store.tamper('update audit_entries set details = \'{"command": "git.log"}\' where seq = 1');
     store.tamper("update audit_entries set details = '{' where seq = 2");
-    expect((await store.audit.page({ limit: 2 })).items.map(({ details }) => details)).toEqual([{ unreadable: '{' }, { unreadable: '{"command": "git.log"}' }]);
+    expect((await store.audit.page({ limit: 2 })).items.map(({ details }) => details)).toEqual([
+      { unreadable: '{' },
+      { unreadable: '{"command": "git.log"}' },
+    ]);
   });
 });

@@ -81,8 +81,8 @@ export class SqliteWriter {
     }
   }
 
+  /** The last connection to close folds what is left of the log. Where that fails the log stays, and the next start reads it. */
   close(): void {
-    if (this.failStop === undefined && this.database.open) this.database.pragma('wal_checkpoint(TRUNCATE)');
     this.database.close();
   }
 

@@ -71,7 +71,9 @@ export function writeStatements(database: () => Database.Database) {
       db.updateTable('runs').set(pick(given, FINISH_COLUMNS)).where('id', '=', given.id).where('finished_at', 'is', null),
     ),
     insertOutput: statement<OutputRow>((db, given) => db.insertInto('run_outputs').values(pick(given, OUTPUT_COLUMNS))),
-    removeRun: statement<{ id: string }>((db, given) => db.deleteFrom('runs').where('id', '=', given.id).where('finished_at', 'is not', null)),
+    removeRun: statement<{ id: string }>((db, given) =>
+      db.deleteFrom('runs').where('id', '=', given.id).where('finished_at', 'is not', null),
+    ),
     removeOutput: statement<{ id: string }>((db, given) => db.deleteFrom('run_outputs').where('run_id', '=', given.id)),
     insertKey: statement<KeyRow>((db, given) => db.insertInto('api_keys').values(pick(given, KEY_COLUMNS))),
     revokeKey: statement<KeyMark>((db, given) =>

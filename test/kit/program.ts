@@ -1,0 +1,154 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { generateKey } from '../../src/auth/key-format.js';
+import { eventually } from './eventually.js';
+import { Caller, type Declaration } from './gateway.js';
+
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+
+export interface ProgramOptions {
+  /** Commands by name: the catalogue of the home. */
+  readonly commands?: Readonly<Record<string, Declaration>>;
+  /** The whole environment beside PATH and what every home has; undefined takes a name out. */
+  readonly settings?: Readonly<Record<string, string | undefined>>;
+}
+
+export interface Finished {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const homes = new Set<ProgramHome>();
+
+/** A working directory for the compiled program as a user starts it: settings, catalogue and data of its own. */
+export function programHome(options: ProgramOptions = {}): ProgramHome {
+  const home = new ProgramHome(options);
+  homes.add(home);
+  return home;
+}
+
+/** Kills what a test left running and removes the folders. */
+export async function removeHomes(): Promise<void> {
+  for (const home of homes) await home.remove();
+  homes.clear();
+}
+
+export class ProgramHome {
+  readonly folder = mkdtempSync(join(tmpdir(), 'sallyport-home-'));
+  readonly dataDir = join(this.folder, 'data');
+  /** An admin key that the first start puts into the empty store. */
+  readonly adminKey = generateKey().text;
+  private readonly programs = new Set<Program>();
+
+  constructor(private readonly options: ProgramOptions) {
+    mkdirSync(join(this.folder, 'commands'));
+    this.declare(options.commands ?? {});
+  }
+
+  /** Replaces the catalogue. */
+  declare(commands: Readonly<Record<string, Declaration>>): void {
+    this.write('commands/test.yaml', stringify({ commands }, { aliasDuplicateObjects: false }));
+  }
+
+  /** Writes a file of the working directory. */
+  write(name: string, text: string): void {
+    writeFileSync(join(this.folder, name), text);
+  }
+
+  /** Starts the program with these arguments. */
+  start(args: readonly string[], settings: ProgramOptions['settings'] = {}): Program {
+    const environment = {
+      PATH: process.env['PATH'],
+      PORT: '0',
+      ADMIN_KEY: this.adminKey,
+      RATE_LIMIT_ENABLED: 'false',
+      KILL_GRACE: '300ms',
+      LOG_FORMAT: 'json',
+      ...this.options.settings,
+      ...settings,
+    };
+    const given = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    const program = new Program(
+      spawn(process.execPath, [MAIN, ...args], { cwd: this.folder, env: Object.fromEntries(given), stdio: ['ignore', 'pipe', 'pipe'] }),
+    );
+    this.programs.add(program);
+    return program;
+  }
+
+  /** Runs the program to its end. */
+  async run(args: readonly string[], settings: ProgramOptions['settings'] = {}): Promise<Finished> {
+    return this.start(args, settings).finished;
+  }
+
+  /** Starts a server and waits until it listens. */
+  async serve(settings: ProgramOptions['settings'] = {}): Promise<Program> {
+    const program = this.start(['serve'], settings);
+    await program.url();
+    return program;
+  }
+
+  async remove(): Promise<void> {
+    await Promise.all([...this.programs].map((program) => program.end('SIGKILL')));
+    // Executor hosts of a killed gateway need a moment to go.
+    await eventually(() => (rmSync(this.folder, { recursive: true, force: true }), true));
+  }
+}
+
+export class Program {
+  stdout = '';
+  stderr = '';
+  readonly finished: Promise<Finished>;
+
+  constructor(private readonly child: ChildProcess) {
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => void (this.stdout += text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => void (this.stderr += text));
+    this.finished = once(child, 'close').then(() => ({
+      code: child.exitCode,
+      signal: child.signalCode,
+      stdout: this.stdout,
+      stderr: this.stderr,
+    }));
+  }
+
+  get pid(): number {
+    return this.child.pid ?? NaN;
+  }
+
+  /** Where it listens, once its log has said so. */
+  url(): Promise<string> {
+    return eventually(() => {
+      const url = this.log().find(({ message }) => message === 'listening')?.['url'];
+      if (typeof url === 'string') return url;
+      throw new Error(`the program does not listen: ${this.stdout}${this.stderr}`);
+    }, 15_000);
+  }
+
+  /** Its log so far; what is printed for people is left out. */
+  log(): Record<string, unknown>[] {
+    return this.stdout
+      .split('\n')
+      .filter((line) => line.startsWith('{') && line.endsWith('}'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  async as(key: string): Promise<Caller> {
+    return new Caller(await this.url(), key);
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Sends the signal, unless it has ended, and waits for its end. */
+  end(signal: NodeJS.Signals): Promise<Finished> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
+    return this.finished;
+  }
+}
