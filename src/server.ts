@@ -54,7 +54,7 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
     clientErrorHandler: answerClientError,
   });
   const routes = new RoutingTable();
-  const fastify = adapter.getInstance() as unknown as FastifyInstance;
+  const fastify = adapter.getInstance();
   markSwaggerRoutes(fastify);
   routes.watch(fastify);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(ingredients), adapter, {
@@ -74,7 +74,7 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
 }
 
 async function addHooks(app: NestFastifyApplication, settings: Settings, logger: Logger): Promise<void> {
-  const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  const fastify = app.getHttpAdapter().getInstance();
   const clock = app.get(Clock);
   const now = () => clock.monotonic();
   fastify.decorateRequest('context', null as never);

@@ -10,6 +10,11 @@ export function parseArguments(words: readonly string[], schema: JsonSchema): Re
   return Object.fromEntries(words.map((word) => parseWord(word, schema)));
 }
 
+/** Whether the word is `name=value`: what its value means depends on the declared type. */
+export function isPlainWord(word: string): boolean {
+  return /^[^=:]+=/.test(word);
+}
+
 function parseWord(word: string, schema: JsonSchema): [string, unknown] {
   const match = /^([^=:]+)(:?=)(.*)$/s.exec(word);
   const [, name, operator, text] = match ?? [];

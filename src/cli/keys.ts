@@ -5,7 +5,6 @@ import { LOCAL_PRINCIPAL } from '../auth/local-principal.js';
 import type { Page } from '../domain/audit.js';
 import { GatewayError } from '../domain/errors.js';
 import { print } from './cli-failure.js';
-import { withLocalRooms } from './local.js';
 import type { CreateKeyOptions, RemoteOptions } from './options.js';
 import { callServer } from './remote.js';
 
@@ -55,7 +54,9 @@ export async function revokeKey(id: string, options: RemoteOptions): Promise<voi
   print({ revoked: id }, options, () => `Key ${id} is revoked.`);
 }
 
-function withKeys<T>(work: (keys: KeyService) => Promise<T>): Promise<T> {
+/** The rooms are loaded only where they are needed: a server's keys are managed without them. */
+async function withKeys<T>(work: (keys: KeyService) => Promise<T>): Promise<T> {
+  const { withLocalRooms } = await import('./local.js');
   return withLocalRooms(async ({ context, gateway }) => {
     await gateway.openStore();
     return work(context.get(KeyService));

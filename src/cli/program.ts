@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { CatalogueMistakes } from '../commands/catalogue-mistakes.js';
 import { SettingsError } from '../config/settings.js';
 import { VERSION } from '../config/version.js';
 import { ROLES } from '../domain/principal.js';
@@ -27,33 +28,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .option('--json', 'as JSON')
     .action(async (options: { json?: boolean }) => (await import('./check.js')).check(options));
 
-  const keys = program.command('keys').description('manage API keys of this DATA_DIR, or of the server at --url');
-  keys
-    .command('generate')
-    .description('print a key that no store knows yet, for ADMIN_KEY of a first start')
-    .option('--json', 'as JSON')
-    .action(async (options: { json?: boolean }) => (await import('./keys.js')).generate(options));
-  keys
-    .command('create <name>')
-    .description('make a key; its text is printed once')
-    .addOption(keys.createOption('--role <role>', 'what it may do').choices(ROLES).default('operator'))
-    .option('--scope <glob...>', 'commands it may touch, such as git.*')
-    .option('--expires-in <duration>', 'such as 12h or 30d')
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
-    .option('--json', 'as JSON')
-    .action(async (name: string, options: CreateKeyOptions) => (await import('./keys.js')).createKey(name, options));
-  keys
-    .command('list')
-    .description('list keys')
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
-    .option('--json', 'as JSON')
-    .action(async (options: RemoteOptions) => (await import('./keys.js')).listKeys(options));
-  keys
-    .command('revoke <id>')
-    .description('revoke a key')
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
-    .option('--json', 'as JSON')
-    .action(async (id: string, options: RemoteOptions) => (await import('./keys.js')).revokeKey(id, options));
+  addKeyCommands(program);
 
   program
     .command('run [command] [arguments...]')
@@ -84,12 +59,46 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   }
 }
 
+function addKeyCommands(program: Command): void {
+  const keys = program.command('keys').description('manage API keys of this DATA_DIR, or of the server at --url');
+  keys
+    .command('generate')
+    .description('print a key that no store knows yet, for ADMIN_KEY of a first start')
+    .option('--json', 'as JSON')
+    .action(async (options: { json?: boolean }) => (await import('./keys.js')).generate(options));
+  keys
+    .command('create <name>')
+    .description('make a key; its text is printed once')
+    .addOption(keys.createOption('--role <role>', 'what it may do').choices(ROLES).default('operator'))
+    .option('--scope <glob>', 'commands it may touch, such as git.*; may be given again', collect)
+    .option('--expires-in <duration>', 'such as 12h or 30d')
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'as JSON')
+    .action(async (name: string, options: CreateKeyOptions) => (await import('./keys.js')).createKey(name, options));
+  keys
+    .command('list')
+    .description('list keys')
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'as JSON')
+    .action(async (options: RemoteOptions) => (await import('./keys.js')).listKeys(options));
+  keys
+    .command('revoke <id>')
+    .description('revoke a key')
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'as JSON')
+    .action(async (id: string, options: RemoteOptions) => (await import('./keys.js')).revokeKey(id, options));
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
 function explain(error: unknown): number {
   if (error instanceof CliFailure) {
     if (error.message) process.stderr.write(`${error.message}\n`);
     return error.exitCode;
   }
-  if (error instanceof SettingsError) {
+  if (error instanceof SettingsError || error instanceof CatalogueMistakes) {
     process.stderr.write(`${error.message}\n`);
     return EXIT_REFUSED;
   }

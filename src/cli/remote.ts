@@ -16,6 +16,8 @@ export class RemoteProblem extends CliFailure {
 export async function callServer<T>(url: string, path: string, init: { method?: string; body?: unknown } = {}): Promise<T> {
   const key = remoteKey();
   if (!key) throw new CliFailure('SALLYPORT_KEY is not set: it holds the key for the server at --url.', 2);
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
+    throw new CliFailure('--url expects the address of a server, such as http://127.0.0.1:8080.', 2);
   const response = await request(new URL(path, url), key, init);
   if (response.status === 204) return undefined as T;
   const body: unknown = await response.json().catch(() => {

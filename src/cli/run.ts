@@ -1,16 +1,11 @@
-import { Catalogue } from '../commands/catalogue.js';
-import { GatewayError, toProblem, type Problem } from '../domain/errors.js';
-import { LOCAL_PRINCIPAL } from '../auth/local-principal.js';
-import { createRequestContext } from '../http/request-context.js';
+import type { Problem } from '../domain/errors.js';
 import type { RunEnvelope } from '../runs/run-envelope.js';
-import { RunHistory } from '../runs/run-history.js';
-import { type RunRequest, runRequestSchema } from '../runs/run-request.js';
-import { RunService } from '../runs/run.service.js';
-import { parseArguments } from './arguments.js';
+import type { RunRequest } from '../runs/run-request.js';
+import { isPlainWord, parseArguments } from './arguments.js';
 import { CliFailure, describeProblem, EXIT_REFUSED } from './cli-failure.js';
-import { withLocalRooms } from './local.js';
 import type { RunOptions } from './options.js';
 import { callServer, RemoteProblem } from './remote.js';
+import type { RunResult } from './run-here.js';
 
 type Schema = Parameters<typeof parseArguments>[1];
 
@@ -22,42 +17,31 @@ export async function run(name: string | undefined, words: readonly string[], op
   return 'run' in result ? presentRun(result.run, options) : presentProblem(result.problem, options);
 }
 
-type Result = { readonly run: RunEnvelope } | { readonly problem: Problem };
+async function runHere(name: string | undefined, words: readonly string[], { text }: RunOptions): Promise<RunResult> {
+  // Loaded only where it is needed: a run at a server does without the rooms.
+  const { runInRooms } = await import('./run-here.js');
+  return runInRooms((schema) => requestOf(name, parseArguments(words, schema), text), name);
+}
 
-async function runAtServer(url: string, name: string | undefined, words: readonly string[], { text }: RunOptions): Promise<Result> {
+async function runAtServer(url: string, name: string | undefined, words: readonly string[], { text }: RunOptions): Promise<RunResult> {
   try {
-    const schema =
-      words.length === 0 ? {} : (await callServer<{ params: Schema }>(url, `/commands/${encodeURIComponent(name ?? '')}`)).params;
-    return {
-      run: await callServer<RunEnvelope>(url, '/run', { method: 'POST', body: requestOf(name, parseArguments(words, schema), text) }),
-    };
+    const args = parseArguments(words, await schemaAtServer(url, name ?? '', words));
+    return { run: await callServer<RunEnvelope>(url, '/run', { method: 'POST', body: requestOf(name, args, text) }) };
   } catch (error) {
     if (error instanceof RemoteProblem) return { problem: error.problem };
     throw error;
   }
 }
 
-function runHere(name: string | undefined, words: readonly string[], { text }: RunOptions): Promise<Result> {
-  return withLocalRooms(async ({ context, gateway }) => {
-    await gateway.open();
-    const { requestId, traceparent } = createRequestContext({}, 0);
-    const schema = context.get(Catalogue).get(name ?? '')?.argumentsSchema ?? {};
-    const cancel = new AbortController();
-    const interrupt = () => cancel.abort();
-    process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-    try {
-      const request = runRequestSchema.safeParse(requestOf(name, parseArguments(words, schema), text));
-      if (!request.success) throw new GatewayError('invalid_request', 'The request is neither a command with arguments nor a phrase.');
-      const live = await context.get(RunService).start(request.data, { principal: LOCAL_PRINCIPAL, requestId, traceparent });
-      cancel.signal.addEventListener('abort', () => live.abort({ kind: 'cancelled', by: LOCAL_PRINCIPAL.id }));
-      return { run: context.get(RunHistory).present(await live.finished, live.output) };
-    } catch (error) {
-      if (error instanceof GatewayError) return { problem: toProblem(error, requestId) };
-      throw error;
-    } finally {
-      process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-    }
-  });
+/** What the server says of the params, for words whose type matters. Whether there is such a command is for the run itself to say. */
+async function schemaAtServer(url: string, name: string, words: readonly string[]): Promise<Schema> {
+  if (!words.some(isPlainWord)) return {};
+  try {
+    return (await callServer<{ params: Schema }>(url, `/commands/${encodeURIComponent(name)}`)).params;
+  } catch (error) {
+    if (error instanceof RemoteProblem) return {};
+    throw error;
+  }
 }
 
 function requestOf(command: string | undefined, args: Record<string, unknown>, text: string | undefined): RunRequest {

@@ -1,8 +1,10 @@
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { loadSettings } from '../config/settings.js';
+import type { Settings } from '../config/settings.schema.js';
 import { createLogger } from '../logging/logger.js';
 import { createServer, type Server } from '../server.js';
+import { CliFailure } from './cli-failure.js';
 
 /** Starts the gateway and stays until SIGTERM or SIGINT. */
 export async function serve(): Promise<void> {
@@ -21,8 +23,10 @@ export async function serve(): Promise<void> {
   dieOnSurprise(server, logger);
   try {
     const bootstrap = await server.gateway.start();
-    await server.app.listen(settings.PORT, settings.HOST);
-    welcome(server, logger, bootstrap.kind === 'made' ? bootstrap.text : undefined);
+    const firstKey = bootstrap.kind === 'made' ? bootstrap.text : undefined;
+    if (firstKey !== undefined) tellKey(firstKey);
+    await listen(server, settings);
+    welcome(server, logger, firstKey);
     await asked;
     await server.gateway.drain(settings.DRAIN_TIMEOUT, hurry.signal);
   } finally {
@@ -32,7 +36,29 @@ export async function serve(): Promise<void> {
   logger.info('stopped');
 }
 
-/** Where it listens and what to do next. The first key goes to people on stdout beside the log, and into no log line. */
+/** @throws CliFailure in words for what an operator can put right */
+async function listen({ app }: Server, { PORT, HOST }: Settings): Promise<void> {
+  try {
+    await app.listen(PORT, HOST);
+  } catch (error) {
+    const reason = LISTEN_FAILURES[(error as NodeJS.ErrnoException).code ?? ''];
+    throw reason === undefined ? error : new CliFailure(`Cannot listen on HOST ${HOST}, PORT ${PORT}: ${reason}.`);
+  }
+}
+
+const LISTEN_FAILURES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'something else listens there already',
+  EADDRNOTAVAIL: 'this host has no such address',
+  EACCES: 'that port takes rights that this process does not have',
+  ENOTFOUND: 'the host name is not known',
+};
+
+/** To people, on stdout beside the log and into no log line; before anything else can fail, for it is shown this once. */
+function tellKey(firstKey: string): void {
+  process.stdout.write(`\n  Your admin key, shown this once (make others with: npx sallyport keys create):\n\n    ${firstKey}\n\n`);
+}
+
+/** Where it listens and, beside the first key, what to do next. */
 function welcome({ app, gateway }: Server, logger: Logger, firstKey: string | undefined): void {
   const { address, port, family } = app.getHttpServer().address() as AddressInfo;
   const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
@@ -43,10 +69,6 @@ function welcome({ app, gateway }: Server, logger: Logger, firstKey: string | un
       '',
       `  Sallyport listens on ${url}`,
       `  API documentation:   ${url}/docs`,
-      '',
-      '  Your admin key, shown this once (make others with: npx sallyport keys create):',
-      '',
-      `    ${firstKey}`,
       '',
       '  Try it:',
       '',

@@ -28,7 +28,7 @@ export type ParamDeclaration = DeclarationOf<(typeof PARAM_TYPES)[ParamTypeName]
 
 /** The rules of a param's type. */
 export function typeOf(declaration: ParamDeclaration): ParamType<ParamDeclaration> {
-  return PARAM_TYPES[declaration.type] as ParamType<ParamDeclaration>;
+  return PARAM_TYPES[declaration.type];
 }
 
 /** Whether a person may leave the param out. */

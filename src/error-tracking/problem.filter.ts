@@ -52,7 +52,7 @@ export class ProblemFilter implements ExceptionFilter {
 
   private unrouted(request: FastifyRequest): GatewayError {
     const allow = this.routes.methodsOf(request.url.split('?', 1)[0] ?? '/');
-    return allow.length > 0
+    return allow.length > 0 && !allow.includes(request.method)
       ? new GatewayError('method_not_allowed', `This address takes ${allow.join(', ')}.`, { allow })
       : new GatewayError('not_found', 'There is nothing at this address.');
   }

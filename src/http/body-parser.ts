@@ -2,8 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import type { FastifyInstance } from 'fastify';
 import { GatewayError } from '../domain/errors.js';
 
-/** Deeper nesting than any request of ours needs; keeps recursive walks behind the door safe. */
-export const MAX_JSON_DEPTH = 32;
+/** Enough for the deepest value that an argument may have, inside an item of a batch; keeps recursive walks behind the door safe. */
+export const MAX_JSON_DEPTH = 40;
 
 /**
  * Takes JSON bodies and nothing else: valid UTF-8, no byte order mark, at most {@link MAX_JSON_DEPTH} levels, no `__proto__` or

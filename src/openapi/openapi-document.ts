@@ -63,7 +63,7 @@ export function withCommands(document: OpenAPIObject, commands: readonly Command
   ];
   return {
     ...document,
-    components: { ...document.components, schemas: { ...schemas, ...forms, RunRequest: { ...request, anyOf: alternatives } } as never },
+    components: { ...document.components, schemas: { ...schemas, ...forms, RunRequest: { ...request, anyOf: alternatives } } },
   };
 }
 

@@ -8,6 +8,22 @@ export interface RunRequest {
   readonly text?: string | undefined;
 }
 
+/** Passed on as it came: Zod's records leave out `__proto__`, and an argument must be refused, not lost. */
+const args = z
+  .unknown()
+  .refine(isObject, { error: 'expected an object' })
+  .meta({
+    description: 'Its arguments, as `GET /commands/{name}` describes them',
+    type: 'object',
+    propertyNames: { type: 'string' },
+    additionalProperties: {},
+    examples: [{ count: 5 }],
+  });
+
+function isObject(value: unknown): boolean {
+  return value === undefined || (typeof value === 'object' && value !== null && !Array.isArray(value));
+}
+
 const named = z
   .strictObject({
     command: z
@@ -15,10 +31,7 @@ const named = z
       .min(1)
       .max(64)
       .meta({ description: 'Name of a command', examples: ['git.log'] }),
-    args: z
-      .record(z.string(), z.unknown())
-      .optional()
-      .meta({ description: 'Its arguments, as `GET /commands/{name}` describes them', examples: [{ count: 5 }] }),
+    args: args.optional(),
   })
   .meta({ title: 'By name' });
 

@@ -10,6 +10,8 @@ import { eventually } from './eventually.js';
 import { Caller, type Declaration } from './gateway.js';
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+/** Compiled once for all starts of all tests: beside what tsc emits. */
+const COMPILE_CACHE = fileURLToPath(new URL('../../.compile-cache', import.meta.url));
 
 export interface ProgramOptions {
   /** Commands by name: the catalogue of the home. */
@@ -66,6 +68,7 @@ export class ProgramHome {
   start(args: readonly string[], settings: ProgramOptions['settings'] = {}): Program {
     const environment = {
       PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
       PORT: '0',
       ADMIN_KEY: this.adminKey,
       RATE_LIMIT_ENABLED: 'false',

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
@@ -133,6 +133,13 @@ describe('the embedded store', () => {
 });
 
 describe('the life of the embedded store', () => {
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await temporaryFolder();
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
   it('finishes commits under way before it stops, then refuses', async () => {
     const store = await openStore();
     const commits = Array.from({ length: 600 }, () => store.db.commit(intent(sampleRun())));
@@ -146,7 +153,6 @@ describe('the life of the embedded store', () => {
   });
 
   it('stops before it was started, and after half a start', async () => {
-    const folder = await temporaryFolder();
     await new SqliteDb(join(folder, 'never')).stop();
     await mkdir(join(folder, 'sallyport.db'));
     const db = new SqliteDb(folder);
@@ -155,9 +161,9 @@ describe('the life of the embedded store', () => {
   });
 
   it('makes its folder for us alone', async () => {
-    const folder = join(await temporaryFolder(), 'deep', 'data');
-    const store = await openStore({ folder });
-    expect((await stat(folder)).mode & 0o777).toBe(0o700);
+    const dataDir = join(folder, 'deep', 'data');
+    const store = await openStore({ folder: dataDir });
+    expect((await stat(dataDir)).mode & 0o777).toBe(0o700);
     await store.close();
   });
 

@@ -104,11 +104,10 @@ export class SqliteDb extends Db implements WriteHealth {
     // The writer goes last: only a connection that may write clears the log away.
     this.reader.close();
     const { worker } = this;
-    this.worker = undefined;
     if (!worker || worker.threadId === -1) return;
     const gone = new Promise((resolve) => worker.once('exit', resolve));
     const impatience = setTimeout(() => void worker.terminate(), CLOSE_MS);
-    worker.postMessage({ kind: 'close' } satisfies WriterRequest);
+    this.post({ kind: 'close' });
     await gone;
     clearTimeout(impatience);
   }

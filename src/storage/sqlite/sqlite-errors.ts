@@ -15,7 +15,7 @@ export function sqliteCode(error: unknown): string | undefined {
 }
 
 /** Room for the shared-memory index or the heap ran out: nothing reached the disk, and the next attempt may succeed. */
-const PASSING_IO_ERRORS: readonly string[] = ['SQLITE_IOERR_SHMSIZE', 'SQLITE_IOERR_SHMMAP', 'SQLITE_IOERR_NOMEM'];
+const PASSING_IO_ERRORS: ReadonlySet<string> = new Set(['SQLITE_IOERR_SHMSIZE', 'SQLITE_IOERR_SHMMAP', 'SQLITE_IOERR_NOMEM']);
 
 /**
  * Whether nothing may be written any more after this error. When fsync or a write has failed, the kernel may have dropped the
@@ -23,6 +23,6 @@ const PASSING_IO_ERRORS: readonly string[] = ['SQLITE_IOERR_SHMSIZE', 'SQLITE_IO
  */
 export function isFailStop(error: unknown): boolean {
   const code = sqliteCode(error) ?? '';
-  if (PASSING_IO_ERRORS.includes(code)) return false;
+  if (PASSING_IO_ERRORS.has(code)) return false;
   return ['SQLITE_IOERR', 'SQLITE_CORRUPT', 'SQLITE_NOTADB'].some((family) => code.startsWith(family));
 }

@@ -25,7 +25,7 @@ export type Query<Input, Row> = (db: Kysely<Schema>, given: Required<Input>) => 
 
 /** A query compiled once, prepared at its first use, and then only bound and stepped. */
 export class Statement<Input extends object, Row> {
-  private prepared: Database.Statement<unknown[]> | undefined;
+  private prepared: Database.Statement | undefined;
   private readonly sql: string;
   private readonly parameters: readonly unknown[];
 
@@ -49,7 +49,7 @@ export class Statement<Input extends object, Row> {
     return this.statement().run(...this.bound(input)).changes;
   }
 
-  private statement(): Database.Statement<unknown[]> {
+  private statement(): Database.Statement {
     return (this.prepared ??= this.database().prepare(this.sql));
   }
 

@@ -1,0 +1,77 @@
+// What is asked of the servers, and what a right answer looks like.
+import { readFileSync } from 'node:fs';
+
+const json = { 'content-type': 'application/json' };
+
+/** What each contender is measured against, at the same number of connections. */
+export const REFERENCE = {
+  'GET /health': 'Bare Fastify',
+  'GET /auth/me': 'Bare Fastify',
+  greet: 'Bare Fastify',
+  '/bin/echo': 'webhook /bin/echo',
+};
+
+/** The contenders in the order of the report. `webhook` is undefined where it is not installed. */
+export function contendersOf([bareFastify, gateway, webhook]) {
+  const key = { 'x-api-key': keyOf(gateway) };
+  return [
+    contender('Bare Fastify', bareFastify, { path: '/' }, ({ hello }) => hello === 'world'),
+    contender('GET /health', gateway, { path: '/health' }, ({ status }) => status === 'ok'),
+    contender('GET /auth/me', gateway, { path: '/auth/me', headers: key }, ({ role }) => role === 'admin'),
+    run('greet', gateway, { command: 'greet', headers: key, prints: 'Hello.' }),
+    run('/bin/echo', gateway, { command: 'echo', headers: key, prints: 'hello\n' }),
+    ...(webhook ? [hook('webhook /bin/echo', webhook)] : []),
+  ];
+}
+
+function run(name, server, { command, headers, prints }) {
+  const request = { path: '/run', method: 'POST', headers: { ...headers, ...json }, body: JSON.stringify({ command }) };
+  return contender(
+    name,
+    server,
+    request,
+    ({ status, outcome, stdout }) => status === 'succeeded' && outcome.code === 0 && stdout === prints,
+  );
+}
+
+/** The same request body as ours, though webhook has no use for it. */
+function hook(name, server) {
+  const request = { path: '/hooks/echo', method: 'POST', headers: json, body: JSON.stringify({ command: 'echo' }) };
+  return contender(name, server, request, (body) => body === 'hello\n');
+}
+
+function contender(name, server, { path, method = 'GET', headers = {}, body }, isRight) {
+  const request = { url: server.url + path, method, headers, body };
+  return { name, server, request, check: (signal) => check({ name, request, isRight }, signal) };
+}
+
+async function check({ name, request: { url, ...init }, isRight }, signal) {
+  const answer = await fetch(url, { ...init, signal });
+  const text = await answer.text();
+  const isJson = answer.headers.get('content-type')?.startsWith('application/json');
+  if (answer.status !== 200 || !isRight(isJson ? JSON.parse(text) : text))
+    throw new Error(`${name}: a wrong answer, ${answer.status} ${text}`);
+}
+
+/** The admin key of an empty store, which the gateway prints once. */
+function keyOf({ log }) {
+  const key = /\bslp_\w+/.exec(readFileSync(log, 'utf8'))?.[0];
+  if (!key) throw new Error('the gateway printed no key');
+  return key;
+}
+
+/**
+ * A run that fails is a 200 all the same, so the gateway's own counters are asked: every answered run ended by itself and has its two
+ * audit entries, and no others but those that lost their client when a round ended were cancelled.
+ */
+export async function checkRuns({ url }, { answered, abandoned, signal }) {
+  const metrics = await (await fetch(`${url}/metrics`, { signal })).text();
+  const sum = (pattern) => [...metrics.matchAll(pattern)].reduce((total, [, value]) => total + Number(value), 0);
+  const exited = sum(/^sallyport_runs_total\{[^}]*outcome="exited"[^}]*\} (\d+)/gm);
+  const cancelled = sum(/^sallyport_runs_total\{[^}]*outcome="cancelled"[^}]*\} (\d+)/gm);
+  const all = sum(/^sallyport_runs_total\{[^}]*\} (\d+)/gm);
+  const entries = sum(/^sallyport_audit_entries_total (\d+)/gm);
+  if (exited < answered || all > exited + cancelled || cancelled > abandoned || entries < 2 * answered) {
+    throw new Error(`answered ${answered} runs, but counted ${all}: ${exited} exited, ${cancelled} cancelled, ${entries} audit entries`);
+  }
+}

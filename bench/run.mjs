@@ -1,0 +1,147 @@
+// Measures the gateway beside bare Fastify and webhook, all in one interleaved run. What the figures mean: README.md beside this file.
+import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { checkRuns, contendersOf } from './contenders.mjs';
+import { describeHost, makeFolder, webhookVersion } from './host.mjs';
+import { chooseLoad } from './load.mjs';
+import { measure, memoryOf } from './measure.mjs';
+import { reportOf, writeReadme } from './report.mjs';
+import { bareFastify, gateway, start, webhook } from './servers.mjs';
+
+const HELP = `Usage: npm run bench -- [options]
+
+  --quick           one round, without 16 connections: a glance in some 20 s
+  --rounds N        rounds of each contender (3)
+  --seconds N       length of a round, whole seconds (1)
+  --load NAME       wrk or autocannon (wrk when it is installed)
+  --write           put the results into bench/README.md
+`;
+
+/** Time a started server gets to come to rest before its idle memory is read. */
+const REST_MS = 1_000;
+const WARM_UP = { connections: 64, seconds: 1 };
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    seconds: { type: 'string', default: '1' },
+    load: { type: 'string' },
+    write: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const interruption = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => interruption.abort(new Error(`stopped by ${name}`)));
+
+if (options.help) console.log(HELP);
+else await main().catch(fail);
+
+async function main() {
+  const plan = planOf(options);
+  const { signal } = interruption;
+  await using stack = new AsyncDisposableStack();
+  const host = describeHost();
+  const load = await chooseLoad(options.load);
+  const version = await webhookVersion();
+  const folder = makeFolder();
+  stack.defer(() => rmSync(folder.path, { recursive: true, force: true }));
+  const programs = [bareFastify, gateway, ...(version ? [webhook] : [])];
+  const surroundings = { folder: folder.path, signal };
+  const starts = await measureStarts(programs, plan.starts, surroundings);
+  const servers = await startAll(programs, stack, surroundings);
+  const idle = servers.map(({ name, family }) => ({ name, startsMs: starts.get(name), ...memoryOf(family) }));
+  const samples = await measureAll(contendersOf(servers), { ...plan, load, signal });
+  const report = reportOf({
+    facts: factsOf({ host, load, version, folder, plan }),
+    samples,
+    programs: idle,
+    notes: version ? [] : ['webhook was skipped: it is not installed (Debian: `apt-get install webhook`).'],
+  });
+  console.log(report);
+  if (options.write) await writeReadme(report);
+}
+
+function planOf({ quick, rounds, seconds }) {
+  const whole = (name, text) => {
+    if (/^[1-9]\d{0,2}$/.test(text)) return Number(text);
+    throw new Error(`--${name}: expected a whole number from 1 to 999`);
+  };
+  return {
+    rounds: whole('rounds', rounds ?? (quick ? '1' : '3')),
+    seconds: whole('seconds', seconds),
+    connections: quick ? [1, 64] : [1, 16, 64],
+    starts: quick ? 1 : 5,
+  };
+}
+
+/** Each program is started and stopped in turn. Resolves to the times by name, in milliseconds. */
+async function measureStarts(programs, times, surroundings) {
+  const starts = new Map(programs.map(({ name }) => [name, []]));
+  for (let time = 1; time <= times; time += 1) {
+    for (const program of programs) {
+      progress(`start ${time} of ${times}: ${program.name}`);
+      await using server = await start(program, surroundings);
+      starts.get(server.name).push(server.startMs);
+    }
+  }
+  return starts;
+}
+
+/** The servers that are measured, at rest; `stack` ends them. */
+async function startAll(programs, stack, surroundings) {
+  const servers = [];
+  for (const program of programs) servers.push(stack.use(await start(program, surroundings)));
+  await sleep(REST_MS, undefined, { signal: surroundings.signal });
+  return servers;
+}
+
+/** Round by round, every second one backwards, so that nobody always comes after the same neighbour. */
+async function measureAll(contenders, { rounds, seconds, connections, load, signal }) {
+  const warmUps = [];
+  const samples = [];
+  for (const contender of contenders) {
+    progress(`warming up ${contender.name}`);
+    warmUps.push(await measure(contender, { ...WARM_UP, load, signal }));
+  }
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const count of connections) {
+      for (const contender of round % 2 === 1 ? contenders : contenders.toReversed()) {
+        progress(`round ${round} of ${rounds}: ${contender.name}, ${count} connections`);
+        samples.push(await measure(contender, { load, connections: count, seconds, signal }));
+      }
+    }
+  }
+  progress('');
+  await checkAllRuns(contenders, [...warmUps, ...samples], signal);
+  return samples;
+}
+
+async function checkAllRuns(contenders, samples, signal) {
+  const runners = contenders.filter(({ request, server }) => server.name === gateway.name && request.method === 'POST');
+  const ours = samples.filter(({ contender }) => runners.some(({ name }) => name === contender));
+  const total = (field) => ours.reduce((sum, sample) => sum + sample[field], 0);
+  await checkRuns(runners[0].server, { answered: total('answered'), abandoned: total('connections'), signal });
+}
+
+function factsOf({ host, load, version, folder, plan }) {
+  const { rounds, seconds, starts } = plan;
+  return [
+    `${new Date().toISOString().slice(0, 10)}: ${host}`,
+    `load by ${load.name}, ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s, interleaved; medians of rounds, ratios within rounds; cold starts: median of ${starts}`,
+    `database on ${folder.fileSystem}; the gateway's log, a line a request, goes to a file; ${version ? `webhook ${version}` : 'no webhook'}`,
+  ];
+}
+
+/** One line on a terminal; nothing where output is kept. */
+function progress(text) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+}
+
+function fail(error) {
+  progress('');
+  console.error(`bench: ${interruption.signal.aborted ? interruption.signal.reason.message : (error.stack ?? error)}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,137 @@
+// The programs that are measured. Each is started as its users start it, on a free port of the loopback interface, in a folder of its own.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { familyOf, isAlive } from './measure.mjs';
+
+const repository = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+const START_MS = 20_000;
+const STOP_MS = 8_000;
+const POLL_MS = 2;
+
+/**
+ * What programs get that the gateway runs. webhook hands on its own environment, so the servers get the same: the locale alone makes a
+ * quarter of the time that /bin/echo takes.
+ */
+const ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/nonexistent', LANG: 'C' };
+
+/** What both run. Block form: echo finds no terminal, no shell and no stdin in either. */
+const ECHO = ['/bin/echo', 'hello'];
+
+export const bareFastify = {
+  name: 'Bare Fastify',
+  readyPath: '/',
+  prepare: (folder, port) => ({ file: process.execPath, args: [repository('bench/bare-fastify.mjs')], env: { PORT: String(port) } }),
+};
+
+export const gateway = {
+  name: 'Sallyport',
+  readyPath: '/ready',
+  prepare: (folder, port) => {
+    const catalogue = join(folder, 'commands');
+    mkdirSync(catalogue);
+    copyFileSync(repository('commands/greet.yaml'), join(catalogue, 'greet.yaml'));
+    const echo = { summary: 'Prints hello', exec: ECHO, effect: 'read' };
+    writeFileSync(join(catalogue, 'echo.yaml'), JSON.stringify({ commands: { echo } }));
+    return {
+      file: process.execPath,
+      args: [repository('dist/main.js')],
+      env: {
+        PORT: String(port),
+        DATA_DIR: join(folder, 'data'),
+        CATALOGUE_DIR: catalogue,
+        LOG_FORMAT: 'json',
+        RATE_LIMIT_ENABLED: 'false',
+        ENVIRONMENT: 'production',
+      },
+    };
+  },
+};
+
+export const webhook = {
+  name: 'webhook',
+  readyPath: '/',
+  prepare: (folder, port) => {
+    const hooks = join(folder, 'hooks.json');
+    const echo = {
+      id: 'echo',
+      'execute-command': ECHO[0],
+      'command-working-directory': '/',
+      'pass-arguments-to-command': ECHO.slice(1).map((name) => ({ source: 'string', name })),
+      'include-command-output-in-response': true,
+    };
+    writeFileSync(hooks, JSON.stringify([echo]));
+    return { file: 'webhook', args: ['-hooks', hooks, '-ip', '127.0.0.1', '-port', String(port)], env: {} };
+  },
+};
+
+/**
+ * Starts a program and waits until it is ready. Its output goes to the file `log`.
+ * @returns `{name, url, family, startMs, log, [Symbol.asyncDispose]}`; `startMs`: from the spawn to the first 200 of its ready path
+ */
+export async function start(program, { folder: parent, signal }) {
+  const folder = mkdtempSync(join(parent, 'server-'));
+  const port = await freePort();
+  const { file, args, env } = program.prepare(folder, port);
+  const log = join(folder, 'log');
+  const output = openSync(log, 'w', 0o600);
+  const startedAt = performance.now();
+  const child = spawn(file, args, { cwd: folder, env: { ...ENVIRONMENT, ...env }, stdio: ['ignore', output, output] });
+  closeSync(output);
+  await once(child, 'spawn');
+  const url = `http://127.0.0.1:${port}`;
+  const server = { name: program.name, url, family: [], log, startMs: 0, [Symbol.asyncDispose]: () => stop(child, server.family) };
+  try {
+    await ready(url + program.readyPath, child, signal);
+    server.startMs = performance.now() - startedAt;
+    server.family = familyOf(child.pid);
+    return server;
+  } catch (error) {
+    await stop(child, server.family);
+    throw signal.aborted ? error : new Error(`${program.name} did not start: ${error.message}\n${readFileSync(log, 'utf8')}`);
+  }
+}
+
+async function ready(url, child, signal) {
+  for (const deadline = performance.now() + START_MS; performance.now() < deadline; await sleep(POLL_MS, undefined, { signal })) {
+    if (hasEnded(child)) throw new Error('it ended');
+    const answer = await fetch(url, { signal }).catch((error) => {
+      if (signal.aborted) throw error;
+      return undefined; // Nobody listens yet.
+    });
+    await answer?.bytes();
+    if (answer?.status === 200) return;
+  }
+  throw new Error(`no 200 from ${url} within ${START_MS / 1000} s`);
+}
+
+/** Ends the program and whatever it leaves behind. */
+async function stop(child, family) {
+  const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  if (!hasEnded(child)) {
+    const exited = once(child, 'exit');
+    child.kill('SIGTERM');
+    await exited;
+  }
+  clearTimeout(late);
+  for (const deadline = performance.now() + STOP_MS; family.some(isAlive) && performance.now() < deadline;) await sleep(POLL_MS);
+  for (const member of family.filter(isAlive)) process.kill(member.pid, 'SIGKILL');
+}
+
+function hasEnded({ exitCode, signalCode }) {
+  return exitCode !== null || signalCode !== null;
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}

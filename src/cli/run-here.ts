@@ -1,0 +1,37 @@
+import { LOCAL_PRINCIPAL } from '../auth/local-principal.js';
+import { Catalogue } from '../commands/catalogue.js';
+import { GatewayError, type Problem, toProblem } from '../domain/errors.js';
+import { createRequestContext } from '../http/request-context.js';
+import type { RunEnvelope } from '../runs/run-envelope.js';
+import { RunHistory } from '../runs/run-history.js';
+import { type RunRequest, runRequestSchema } from '../runs/run-request.js';
+import { RunService } from '../runs/run.service.js';
+import { withLocalRooms } from './local.js';
+
+/** What became of it: the run, or why there is none. */
+export type RunResult = { readonly run: RunEnvelope } | { readonly problem: Problem };
+
+/** Runs one command on this host, as the person at its command line. An interrupt ends the run, not this program. */
+export function runInRooms(request: (schema: Readonly<Record<string, unknown>>) => RunRequest, name = ''): Promise<RunResult> {
+  return withLocalRooms(async ({ context, gateway }) => {
+    await gateway.open();
+    const { requestId, traceparent } = createRequestContext({}, 0);
+    const interrupted = new AbortController();
+    const interrupt = () => interrupted.abort();
+    process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+    try {
+      const parsed = runRequestSchema.safeParse(request(context.get(Catalogue).get(name)?.argumentsSchema ?? {}));
+      if (!parsed.success) throw new GatewayError('invalid_request', 'The request is neither a command with arguments nor a phrase.');
+      const live = await context.get(RunService).start(parsed.data, { principal: LOCAL_PRINCIPAL, requestId, traceparent });
+      const cancel = () => live.abort({ kind: 'cancelled', by: LOCAL_PRINCIPAL.id });
+      if (interrupted.signal.aborted) cancel();
+      else interrupted.signal.addEventListener('abort', cancel);
+      return { run: context.get(RunHistory).present(await live.finished, live.output) };
+    } catch (error) {
+      if (error instanceof GatewayError) return { problem: toProblem(error, requestId) };
+      throw error;
+    } finally {
+      process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    }
+  });
+}

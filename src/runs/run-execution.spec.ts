@@ -1,0 +1,126 @@
+import { describe, expect, it } from '@jest/globals';
+import { ManualClock } from '../../test/kit/manual-clock.js';
+import { sampleRun } from '../../test/kit/storage.js';
+import type { Command, Preparation } from '../domain/command.js';
+import { GatewayError } from '../domain/errors.js';
+import { type ExecutionContext, type ExecutionEnd, Executor } from '../domain/executor.js';
+import { Metrics } from '../metrics/metrics.js';
+import { Resilience } from '../resilience/resilience.js';
+import { LiveRun } from './live-run.js';
+import { RunExecution } from './run-execution.js';
+import { RunWalk } from './run-walk.js';
+
+/** Ends as it is told, attempt by attempt. */
+class Script extends Executor {
+  override readonly kind = 'builtin';
+  attempts = 0;
+
+  constructor(private readonly act: (attempt: number, context: ExecutionContext) => Promise<ExecutionEnd> | ExecutionEnd) {
+    super();
+  }
+
+  override async execute(_invocation: unknown, context: ExecutionContext): Promise<ExecutionEnd> {
+    return this.act(++this.attempts, context);
+  }
+}
+
+const command: Pick<Command, 'name' | 'executor' | 'timeoutMs' | 'retry' | 'breaker' | 'limits'> = {
+  name: 'test',
+  executor: 'builtin',
+  timeoutMs: 60_000,
+  retry: null,
+  breaker: null,
+  limits: { concurrent: null, rate: null, outputBytes: 1_000 },
+};
+
+function walkOf(differences: Partial<Command> = {}): RunWalk {
+  const principal = { id: 'abcdefghijkl', name: 'test', role: 'operator', scopes: ['*'], address: '127.0.0.1' } as const;
+  const walk = new RunWalk({ command: 'test' }, { principal, requestId: 'r', traceparent: '' });
+  walk.command = { ...command, ...differences } as Command;
+  walk.preparation = {
+    args: {},
+    argsDigest: '',
+    secrets: [],
+    invocation: { kind: 'builtin', name: 'test', args: {} },
+  } satisfies Preparation;
+  walk.live = new LiveRun(sampleRun());
+  walk.ticket = { immediate: true, granted: Promise.resolve(true), release: () => undefined };
+  return walk;
+}
+
+function execution(executor: Executor, resilience = new Resilience()): RunExecution {
+  return new RunExecution([executor], { resilience, metrics: new Metrics(), clock: new ManualClock() });
+}
+
+const exited = (code: number): ExecutionEnd => ({ kind: 'exited', code });
+
+describe('carrying a run out', () => {
+  it('shows the output of the last attempt only', async () => {
+    const walk = walkOf({ retry: { attempts: 3 } });
+    const script = new Script((attempt, context) => {
+      context.onOutput('stdout', Buffer.from(`attempt ${attempt}\n`));
+      return exited(attempt === 2 ? 0 : 1);
+    });
+    await execution(script).carryOut(walk);
+    expect([walk.outcome, walk.attempts, walk.live.output]).toEqual([exited(0), 2, [{ stream: 'stdout', seq: 1, data: 'attempt 2\n' }]]);
+  });
+
+  it('does not repeat what was ended from outside', async () => {
+    const walk = walkOf({ retry: { attempts: 3 } });
+    const script = new Script(() => {
+      walk.live.abort({ kind: 'cancelled', by: 'client_gone' });
+      return exited(143);
+    });
+    await execution(script).carryOut(walk);
+    expect([walk.outcome, walk.attempts]).toEqual([{ kind: 'cancelled', by: 'client_gone' }, 1]);
+  });
+
+  it('starts nothing for a run that was ended while it waited for its slot', async () => {
+    const walk = walkOf();
+    const script = new Script(() => exited(0));
+    walk.live.abort({ kind: 'cancelled', by: 'abcdefghijkl' });
+    await execution(script).carryOut(walk);
+    expect([walk.outcome, script.attempts, walk.live.run.startedAt]).toEqual([{ kind: 'cancelled', by: 'abcdefghijkl' }, 0, null]);
+  });
+
+  it('ends what takes longer than the command may', async () => {
+    const walk = walkOf({ timeoutMs: 10 });
+    const script = new Script(
+      (_attempt, { signal }) =>
+        new Promise((resolve) => signal.addEventListener('abort', () => resolve({ kind: 'exited', code: 143, signal: 'SIGTERM' }))),
+    );
+    await execution(script).carryOut(walk);
+    expect(walk.outcome).toEqual({ kind: 'timed_out', afterMs: 10 });
+  });
+
+  it('rejects, with the refusal for whoever waits, what an open breaker keeps out', async () => {
+    const script = new Script(() => exited(1));
+    const runs = execution(script);
+    for (let count = 0; count < 5; count++) await runs.carryOut(walkOf({ breaker: 'shared' }));
+    const walk = walkOf({ breaker: 'shared' });
+    await runs.carryOut(walk);
+    expect(walk.outcome).toEqual({ kind: 'rejected', reason: 'breaker_open' });
+    expect(walk.refusal).toMatchObject({ code: 'breaker_open', extra: { retryAfterSeconds: 30 } });
+    expect(script.attempts).toBe(5);
+  });
+
+  it('has the cause for its outcome, whatever the abort made the policies throw', async () => {
+    const walk = walkOf();
+    const resilience = new Resilience();
+    resilience.run = () => {
+      walk.live.abort({ kind: 'cancelled', by: 'shutdown' });
+      return Promise.reject(new Error('the task was cancelled'));
+    };
+    await execution(new Script(() => exited(0)), resilience).carryOut(walk);
+    expect(walk.outcome).toEqual({ kind: 'cancelled', by: 'shutdown' });
+  });
+
+  it('hides no mistake of ours', async () => {
+    const mistake = new TypeError('a mistake');
+    const script = new Script(() => Promise.reject(mistake));
+    await expect(execution(script).carryOut(walkOf())).rejects.toBe(mistake);
+    const refused = walkOf();
+    await execution(new Script(() => Promise.reject(new GatewayError('executor_unavailable', 'No host.')))).carryOut(refused);
+    expect(refused.outcome).toEqual({ kind: 'rejected', reason: 'executor_unavailable' });
+  });
+});

@@ -1,0 +1,18 @@
+import { describe, expect, it } from '@jest/globals';
+import { STEPS } from './run.service.js';
+
+describe('the path', () => {
+  it('has these steps in this order: nothing is carried out before it is allowed, checked and recorded', () => {
+    expect(STEPS).toEqual([
+      'resolve',
+      'authorise',
+      'checkArguments',
+      'applyPolicy',
+      'admit',
+      'recordIntent',
+      'execute',
+      'recordOutcome',
+      'announce',
+    ]);
+  });
+});
