@@ -26,7 +26,7 @@ export function guardRoutes(fastify: FastifyInstance, gate: AccessGate, settings
 const UNROUTED: RouteMark = { access: 'public' };
 
 /** What the mark means under these settings; undefined when nothing is declared. */
-export function accessOf(mark: RouteMark | undefined, settings: AccessSettings): Access | undefined {
+function accessOf(mark: RouteMark | undefined, settings: AccessSettings): Access | undefined {
   if (typeof mark?.access !== 'object') return mark?.access;
   return settings[mark.access.setting] === 'public' ? 'optional' : 'readonly';
 }

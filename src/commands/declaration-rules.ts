@@ -8,7 +8,7 @@ import { announcesCode, isCodeRunner } from './scripts.js';
 import { paramsIn, parseElement, parsePlaceholder, valuesIn, type Template } from './templates.js';
 
 /** The elements of a command's argv that may hold params, and where they stand in its declaration. */
-export function argvElements({ exec, script }: CommandDeclaration): {
+function argvElements({ exec, script }: CommandDeclaration): {
   readonly path: readonly string[];
   readonly elements: readonly ExecElement[];
 } {

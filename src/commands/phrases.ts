@@ -2,7 +2,7 @@ import { suggest } from './suggestions.js';
 import { parsePhrase, splitWords, type PhraseToken, type Word } from './phrase-text.js';
 
 /** Longest text that is looked at; longer ones mean nothing. */
-export const MAX_TEXT = 1_000;
+const MAX_TEXT = 1_000;
 
 /** What phrases need to know of a command. */
 export interface Phrased {

@@ -10,7 +10,7 @@ const PLACEHOLDER = /\{([A-Za-z][A-Za-z0-9_]*)\}/;
 const WHOLE_OR_TAIL = /^(--[A-Za-z0-9][A-Za-z0-9_-]*=|)\{([A-Za-z][A-Za-z0-9_]*)\}$/;
 
 /** Text of an element as a template; undefined when a placeholder stands where none may. */
-export function parseText(text: string): Template | undefined {
+function parseText(text: string): Template | undefined {
   const match = WHOLE_OR_TAIL.exec(text);
   if (match) return { kind: 'param', prefix: match[1] ?? '', param: match[2] ?? '' };
   return PLACEHOLDER.test(text) ? undefined : { kind: 'literal', text };

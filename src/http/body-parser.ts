@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { GatewayError } from '../domain/errors.js';
 
 /** Enough for the deepest value that an argument may have, inside an item of a batch; keeps recursive walks behind the door safe. */
-export const MAX_JSON_DEPTH = 40;
+const MAX_JSON_DEPTH = 40;
 
 /**
  * Takes JSON bodies and nothing else: valid UTF-8, no byte order mark, at most {@link MAX_JSON_DEPTH} levels, no `__proto__` or

@@ -15,7 +15,7 @@ export const WORD = charSet('A-Za-z0-9_');
 export const BLANK = charSet(' \\t');
 
 /** Stands for the character beyond either end of the text, or for a mask just before it. */
-export const END = -1;
+const END = -1;
 /** Stands for a character that has not arrived yet. */
 export const UNKNOWN = -2;
 /** Stands for a mask that begins here. */

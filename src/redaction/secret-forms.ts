@@ -1,7 +1,7 @@
 import { GatewayError } from '../domain/errors.js';
 
 /** Shorter values are not masked: they would take ordinary words with them. */
-export const SHORTEST_SECRET = 4;
+const SHORTEST_SECRET = 4;
 
 /** Bytes of all secrets of one run together that the matcher takes; its memory is up to 900 times that. */
 export const LONGEST_SECRETS = 16 * 1024;

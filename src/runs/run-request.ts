@@ -48,7 +48,7 @@ const phrased = z
 /** Body of `/run` and `/stream`, and an item of `/batch`. */
 export const runRequestSchema = z.union([named, phrased], { error: 'expected {command, args} or {text}' }).meta({ id: 'RunRequest' });
 
-export const MAX_BATCH_ITEMS = 100;
+const MAX_BATCH_ITEMS = 100;
 
 export const batchRequestSchema = z
   .strictObject({
