@@ -18,7 +18,7 @@ export function contendersOf([bareFastify, gateway, webhook]) {
     contender('Bare Fastify', bareFastify, { path: '/' }, ({ hello }) => hello === 'world'),
     contender('GET /health', gateway, { path: '/health' }, ({ status }) => status === 'ok'),
     contender('GET /auth/me', gateway, { path: '/auth/me', headers: key }, ({ role }) => role === 'admin'),
-    run('greet', gateway, { command: 'greet', headers: key, prints: 'Hello.' }),
+    run('greet', gateway, { command: 'greet', headers: key, prints: 'Hello.\n' }),
     run('/bin/echo', gateway, { command: 'echo', headers: key, prints: 'hello\n' }),
     ...(webhook ? [hook('webhook /bin/echo', webhook)] : []),
   ];

@@ -161,7 +161,7 @@ describe('POST /run', () => {
     expect((await operator.post<RunEnvelope>('/run', { text: 'Hello Ada!' })).body).toMatchObject({
       command: 'greet',
       status: 'succeeded',
-      stdout: 'Hello, Ada.',
+      stdout: 'Hello, Ada.\n',
     });
     expect(gateway.launches).toEqual([]);
   });

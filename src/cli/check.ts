@@ -23,7 +23,7 @@ export async function check(options: { readonly json?: boolean }): Promise<void>
       ...warnings.map((warning) => `warning  ${formatFinding(warning)}`),
       mistakes.length === 0
         ? `The settings are valid; the catalogue declares ${commands.length} commands.`
-        : `The catalogue has ${mistakes.length} mistakes.`,
+        : `The catalogue has ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}.`,
     ].join('\n'),
   );
   if (mistakes.length > 0) throw new CliFailure('', EXIT_REFUSED);

@@ -20,7 +20,12 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   program
     .command('serve', { isDefault: true })
     .description('start the gateway (default)')
-    .action(async () => (await import('./serve.js')).serve());
+    .allowExcessArguments()
+    .action(async (_options, { args: [unknown] }: Command) => {
+      // Without a command it serves; so a mistyped one ends up here.
+      if (unknown !== undefined) throw new CliFailure(`There is no command "${unknown}"; --help lists those there are.`, EXIT_REFUSED);
+      await (await import('./serve.js')).serve();
+    });
 
   program
     .command('check')

@@ -31,17 +31,33 @@ export const GENESIS_HASH = '0'.repeat(64);
  * object keys sorted by code unit at every depth (RFC 8785 for the data we store: no floats beyond what JSON.stringify gives).
  */
 export function auditBody(entry: Omit<AuditEntry, 'hash'>): string {
-  const { seq, at, action, principalId, subject, requestId, details, previousHash } = entry;
-  return canonicalJson({ seq, at, action, principalId, subject, requestId, details, previousHash });
+  return auditBodyWith(canonicalJson(entry.details), entry);
+}
+
+/** The same where the details are canonical JSON already. Its keys stand in sorted order. */
+export function auditBodyWith(details: string, entry: Omit<AuditEntry, 'hash' | 'details'>): string {
+  const { seq, at, action, principalId, subject, requestId, previousHash } = entry;
+  return (
+    `{"action":${JSON.stringify(action)},"at":${JSON.stringify(at)},"details":${details},"previousHash":${JSON.stringify(previousHash)},` +
+    `"principalId":${JSON.stringify(principalId)},"requestId":${JSON.stringify(requestId)},"seq":${seq},"subject":${JSON.stringify(subject)}}`
+  );
 }
 
 /** JSON with object keys sorted at every depth: equal data, equal text. */
 export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
+  return canonicalText(value) ?? 'null';
+}
+
+/** Undefined for what JSON has no word for: left out of objects, null in arrays, like JSON.stringify does it. */
+function canonicalText(value: unknown): string | undefined {
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalText(item) ?? 'null').join(',')}]`;
+  const fields: string[] = [];
+  for (const key of Object.keys(value).sort()) {
+    const text = canonicalText((value as Readonly<Record<string, unknown>>)[key]);
+    if (text !== undefined) fields.push(`${JSON.stringify(key)}:${text}`);
+  }
+  return `{${fields.join(',')}}`;
 }
 
 /** What a check of the chain found. */

@@ -4,7 +4,8 @@ import type { OutputChunk, Run, RunId } from './run.js';
 
 /** A change to the store, as data. Rooms make them through their store or log; {@link Db.commit} carries them out. */
 export type Write =
-  | { readonly kind: 'run.insert'; readonly run: Run }
+  /** A run that was accepted, or one that has ended already, with its output. */
+  | { readonly kind: 'run.insert'; readonly run: Run; readonly output: readonly OutputChunk[] }
   /** Ends an open run, once: a run that is unknown or has ended is a `conflict`. */
   | { readonly kind: 'run.finish'; readonly run: Run; readonly output: readonly OutputChunk[] }
   /** Forgets ended runs and their output. Open and unknown ones are left alone. */

@@ -24,8 +24,8 @@ async function call(
 
 describe('the builtin executor', () => {
   it('greets', async () => {
-    expect(await call('greet', { name: 'Ada' })).toEqual({ end: { kind: 'exited', code: 0 }, text: 'Hello, Ada.', truncations: 0 });
-    expect((await call('greet', {})).text).toBe('Hello.');
+    expect(await call('greet', { name: 'Ada' })).toEqual({ end: { kind: 'exited', code: 0 }, text: 'Hello, Ada.\n', truncations: 0 });
+    expect((await call('greet', {})).text).toBe('Hello.\n');
   });
 
   it('waits for functions that take their time', async () => {

@@ -11,7 +11,7 @@ export interface BuiltinContext {
 }
 
 const BUILTINS: Readonly<Record<string, BuiltinFunction>> = {
-  greet: ({ name }, { write }) => write(typeof name === 'string' && name !== '' ? `Hello, ${name}.` : 'Hello.'),
+  greet: ({ name }, { write }) => write(typeof name === 'string' && name !== '' ? `Hello, ${name}.\n` : 'Hello.\n'),
 };
 
 /** What a `builtin` command may name; a catalogue that names another does not load. */

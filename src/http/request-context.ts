@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { uuidv7obj } from 'uuidv7';
+import { V7Generator } from 'uuidv7';
 import type { Principal } from '../domain/principal.js';
 
 /** What follows one request through the house: into logs, problems, runs, audit and the children's environment. */
@@ -44,18 +44,26 @@ export function createRequestContext(headers: IncomingHttpHeaders, startedAt: nu
 
 /** A time-ordered id: the prefix and a UUIDv7 without dashes. */
 export function newId(prefix: 'req' | 'run'): string {
-  return `${prefix}_${uuidv7obj().toHex()}`;
+  return `${prefix}_${ids.generate().toHex()}`;
 }
 
+/** Hex of random bytes. */
+function randomHex(bytes: number): string {
+  const start = takeRandom(bytes);
+  return POOL.toString('hex', start, start + bytes);
+}
+
+/** The system is asked for random bytes once for many requests. */
 const POOL = Buffer.alloc(4_080);
 let taken = POOL.length;
+const ids = new V7Generator({ nextUint32: () => POOL.readUInt32LE(takeRandom(4)) });
 
-/** Hex of random bytes, from a pool: the system is asked once for many requests. */
-function randomHex(bytes: number): string {
+/** Where in the pool the bytes lie that nobody else gets. */
+function takeRandom(bytes: number): number {
   if (taken + bytes > POOL.length) {
     randomFillSync(POOL);
     taken = 0;
   }
   taken += bytes;
-  return POOL.toString('hex', taken - bytes, taken);
+  return taken - bytes;
 }

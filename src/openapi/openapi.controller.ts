@@ -8,9 +8,20 @@ import { canSee } from '../auth/permissions.js';
 import { Catalogue } from '../commands/catalogue.js';
 import { withCommands } from './openapi-document.js';
 
-/** Holds the document that is built once the routes are known. */
+/** The document of the routes, built when somebody first asks for it. */
 export class OpenApiDocument {
-  routes!: OpenAPIObject;
+  private built: OpenAPIObject | undefined;
+  private build: (() => OpenAPIObject) | undefined;
+
+  /** @param build to be called once the routes are known */
+  describe(build: () => OpenAPIObject): void {
+    this.build = build;
+  }
+
+  get routes(): OpenAPIObject {
+    if (!this.build) throw new Error('The routes are not known yet.');
+    return (this.built ??= this.build());
+  }
 }
 
 /** The generated spec. With a key it also describes the commands which that key may run. */

@@ -84,7 +84,7 @@ export class RunService {
     this.underWay.set(walk.live.run.id, walk.live);
     const completion = this.complete(walk);
     // What is not recorded yet must not be acknowledged.
-    if (walk.intent.length > 0) {
+    if (walk.unrecordedIntent) {
       await completion;
       await walk.live.finished;
     }
@@ -190,24 +190,21 @@ export class RunService {
   /** Durable before anything starts. Where nothing is started (a cached result, an instant executor) it goes with the outcome. */
   private recordIntent(walk: RunWalk): void | Promise<void> {
     const { command, preparation, live, origin, cached } = walk;
-    const writes: readonly Write[] = [
-      { kind: 'run.insert', run: live.run },
-      this.rooms.audit.appended({
-        action: 'run.intent',
-        principalId: origin.principal.id,
-        subject: live.run.id,
-        requestId: origin.requestId,
-        details: {
-          command: command.name,
-          version: command.version,
-          effect: command.effect,
-          argsDigest: preparation.argsDigest,
-          address: origin.principal.address,
-        },
-      }),
-    ];
-    if (!cached && !this.rooms.execution.isInstant(command)) return this.commit(writes);
-    walk.intent = writes;
+    const intent = this.rooms.audit.appended({
+      action: 'run.intent',
+      principalId: origin.principal.id,
+      subject: live.run.id,
+      requestId: origin.requestId,
+      details: {
+        command: command.name,
+        version: command.version,
+        effect: command.effect,
+        argsDigest: preparation.argsDigest,
+        address: origin.principal.address,
+      },
+    });
+    if (cached || this.rooms.execution.isInstant(command)) walk.unrecordedIntent = intent;
+    else return this.commit([{ kind: 'run.insert', run: live.run, output: [] }, intent]);
   }
 
   private async execute(walk: RunWalk): Promise<void> {
@@ -238,9 +235,10 @@ export class RunService {
       finishedAt: this.rooms.clock.now(),
       durationMs: live.run.startedAt === null ? null : Math.round((this.rooms.clock.monotonic() - walk.startedAt) * 1000) / 1000,
     };
+    const { unrecordedIntent: intent } = walk;
     await this.commit([
-      ...walk.intent,
-      { kind: 'run.finish', run, output: live.output },
+      ...(intent ? [intent] : []),
+      { kind: intent ? 'run.insert' : 'run.finish', run, output: live.output },
       this.rooms.audit.appended({
         action: 'run.outcome',
         principalId: origin.principal.id,

@@ -127,5 +127,5 @@ export function auditAppend(subject: string, differences: Partial<AuditRecord> =
 
 /** What a run commits before it starts. */
 export function intent(run: Run): Write[] {
-  return [{ kind: 'run.insert', run }, auditAppend(run.id)];
+  return [{ kind: 'run.insert', run, output: [] }, auditAppend(run.id)];
 }

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
-import { GENESIS_HASH, auditBody, canonicalJson, type AuditAction, type AuditEntry } from '../../domain/audit.js';
+import { hash } from 'node:crypto';
+import { GENESIS_HASH, auditBodyWith, type AuditAction } from '../../domain/audit.js';
 import type { AuditRow } from '../schema.js';
 import type { UnchainedAuditRow } from './row-write.js';
 
@@ -13,18 +13,15 @@ export const EMPTY_CHAIN: ChainHead = { seq: 0, hash: GENESIS_HASH };
 
 /** The row with its number, the hash of the entry before it, and its own. */
 export function chained(row: UnchainedAuditRow, head: ChainHead): AuditRow {
-  const details = JSON.parse(row.details) as AuditEntry['details'];
   const seq = head.seq + 1;
-  const body = auditBody({
+  const body = auditBodyWith(row.details, {
     seq,
     at: row.at,
     action: row.action as AuditAction,
     principalId: row.principal_id,
     subject: row.subject,
     requestId: row.request_id,
-    details,
     previousHash: head.hash,
   });
-  const hash = createHash('sha256').update(body).digest('hex');
-  return { ...row, details: canonicalJson(details), seq, previous_hash: head.hash, hash };
+  return { ...row, seq, previous_hash: head.hash, hash: hash('sha256', body) };
 }

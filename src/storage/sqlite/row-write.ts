@@ -1,9 +1,10 @@
+import { canonicalJson } from '../../domain/audit.js';
 import type { Write } from '../../domain/db.js';
 import { keyRow, outputRow, runRow, type AuditRow, type KeyRow, type OutputRow, type RunRow } from '../schema.js';
 
 /** A {@link Write} as flat rows: cheap to hand to another thread, ready to bind. */
 export type RowWrite =
-  | { readonly kind: 'run.insert'; readonly row: RunRow }
+  | { readonly kind: 'run.insert'; readonly row: RunRow; readonly output: OutputRow | null }
   | { readonly kind: 'run.finish'; readonly row: RunRow; readonly output: OutputRow | null }
   | { readonly kind: 'run.remove'; readonly ids: readonly string[] }
   | { readonly kind: 'output.remove'; readonly ids: readonly string[] }
@@ -24,7 +25,6 @@ export type UnchainedAuditRow = Omit<AuditRow, 'seq' | 'previous_hash' | 'hash'>
 export function rowWrite(write: Write, owner: string): RowWrite {
   switch (write.kind) {
     case 'run.insert':
-      return { kind: write.kind, row: runRow(write.run, owner) };
     case 'run.finish':
       return {
         kind: write.kind,
@@ -52,6 +52,6 @@ function unchained({ record, at }: Extract<Write, { kind: 'audit.append' }>): Un
     principal_id: record.principalId.toWellFormed(),
     subject: record.subject.toWellFormed(),
     request_id: record.requestId.toWellFormed(),
-    details: JSON.stringify(record.details),
+    details: canonicalJson(record.details),
   };
 }

@@ -44,7 +44,7 @@ describe('the embedded store', () => {
     const [first, twin, last] = [sampleRun(), sampleRun(), sampleRun()];
     const results = await Promise.allSettled([
       store.db.commit(intent(first)),
-      store.db.commit([auditAppend('before the conflict'), { kind: 'run.insert', run: { ...twin, id: first.id } }]),
+      store.db.commit([auditAppend('before the conflict'), { kind: 'run.insert', run: { ...twin, id: first.id }, output: [] }]),
       store.db.commit(intent(last)),
     ]);
     expect(store.db.statistics.transactions).toBe(1);
@@ -124,7 +124,7 @@ describe('the embedded store', () => {
     for (let index = 0; index < 100; index += 1) {
       const run = sampleRun();
       await store.db.commit([
-        { kind: 'run.insert', run },
+        { kind: 'run.insert', run, output: [] },
         { kind: 'run.finish', run: finished(run), output: [{ stream: 'stdout', seq: 1, data }] },
       ]);
     }

@@ -13,7 +13,8 @@ import { processIdentity } from './process-identity.js';
 import { rowWrite } from './row-write.js';
 import { storageUnavailable } from './sqlite-errors.js';
 import { SqliteReader } from './sqlite-reader.js';
-import type { WriterReply, WriterRequest } from './sqlite-writer.worker.js';
+import { compileWriteQueries } from './write-queries.js';
+import type { WriterData, WriterReply, WriterRequest } from './sqlite-writer.worker.js';
 
 const DEFAULT_LIMITS: QueueLimits = { waiting: 20_000, deadlineMs: 10_000 };
 /** Time the writer gets to fold its log and close. */
@@ -81,7 +82,7 @@ export class SqliteDb extends Db implements WriteHealth {
   private async startWriter(): Promise<void> {
     // Neither our loader flags nor our environment are the writer's business.
     const worker = new Worker(new URL('./sqlite-writer.worker.js', import.meta.url), {
-      workerData: { file: this.file },
+      workerData: { file: this.file, queries: compileWriteQueries() } satisfies WriterData,
       execArgv: [],
       env: {},
     });

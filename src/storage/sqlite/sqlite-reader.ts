@@ -1,6 +1,7 @@
 import Database from 'better-sqlite3';
 import { storageUnavailable } from './sqlite-errors.js';
-import { Statement, type Query } from './statement.js';
+import { compileQuery, type Query } from './query.js';
+import { Statement } from './statement.js';
 
 /** What a store asks the reader: compiled at once, prepared when first needed. */
 export interface ReadStatement<Input, Row> {
@@ -26,7 +27,7 @@ export class SqliteReader {
 
   /** @throws GatewayError `storage_unavailable` from its functions, when the store cannot be read */
   statement<Input extends object, Row>(query: Query<Input, Row>): ReadStatement<Input, Row> {
-    const statement = new Statement<Input, Row>(() => this.opened(), query);
+    const statement = new Statement(() => this.opened(), compileQuery<Input, Row>(query));
     return {
       first: (input) => read(() => statement.first(input)),
       all: (input) => read(() => statement.all(input)),

@@ -4,7 +4,8 @@ import { EMPTY_CHAIN, chained, type ChainHead } from './audit-chain.js';
 import { DatabaseFiles } from './database-files.js';
 import type { RowWrite } from './row-write.js';
 import { isFailStop, sqliteCode } from './sqlite-errors.js';
-import { writeStatements } from './write-statements.js';
+import { Statement, type CompiledQuery } from './statement.js';
+import type { WriteQueries } from './write-queries.js';
 
 /** What became of a group of commits. */
 export type GroupResult =
@@ -19,6 +20,10 @@ export interface Conflict {
   readonly detail: string;
 }
 
+type WriteStatements = {
+  readonly [Name in keyof WriteQueries]: WriteQueries[Name] extends CompiledQuery<infer Input, infer Row> ? Statement<Input, Row> : never;
+};
+
 /** The log is folded into the database whenever it has grown by this much: it stays small, and few groups wait for it. */
 const CHECKPOINT_BYTES = 4 * 1024 ** 2;
 
@@ -26,13 +31,13 @@ const CHECKPOINT_BYTES = 4 * 1024 ** 2;
 export class SqliteWriter {
   private readonly database: Database.Database;
   private readonly files: DatabaseFiles;
-  private readonly statements;
+  private readonly statements: WriteStatements;
   private readonly savepoint;
   private head: ChainHead = EMPTY_CHAIN;
   private failStop: string | undefined;
   private checkpointAt = CHECKPOINT_BYTES;
 
-  constructor(file: string) {
+  constructor(file: string, queries: WriteQueries) {
     this.database = new Database(file, { fileMustExist: true, timeout: 5_000 });
     this.database.pragma('journal_mode = WAL');
     this.database.pragma('synchronous = FULL');
@@ -43,7 +48,7 @@ export class SqliteWriter {
     // SQLite forgets the errors of its own checkpoints; ours are told.
     this.database.pragma('wal_autocheckpoint = 0');
     this.files = new DatabaseFiles(file);
-    this.statements = writeStatements(() => this.database);
+    this.statements = statementsOf(queries, () => this.database);
     this.savepoint = {
       begin: this.database.prepare('SAVEPOINT one_commit'),
       release: this.database.prepare('RELEASE one_commit'),
@@ -51,17 +56,12 @@ export class SqliteWriter {
     };
   }
 
-  /** Carries out the whole group in one transaction with one fsync, each commit in a savepoint of its own. */
+  /** Carries out the whole group in one transaction with one fsync. */
   write(group: readonly (readonly RowWrite[])[]): GroupResult {
     this.failStop ??= this.files.fault();
     if (this.failStop !== undefined) return { kind: 'failed', reason: this.failStop, failStop: true };
     try {
-      this.database.exec('BEGIN IMMEDIATE');
-      // Another process may have appended since.
-      this.head = this.statements.auditHead.first({}) ?? EMPTY_CHAIN;
-      const conflicts = group.flatMap((commit, index) => this.commit(commit, index) ?? []);
-      this.database.exec('COMMIT');
-      return { kind: 'written', conflicts };
+      return { kind: 'written', conflicts: this.transact(group) };
     } catch (error) {
       return this.failed(error);
     }
@@ -86,12 +86,34 @@ export class SqliteWriter {
     this.database.close();
   }
 
-  private commit(writes: readonly RowWrite[], index: number): Conflict | undefined {
+  /** Conflicts are rare, and savepoints make every page be copied before it is changed: they are set only when there is one. */
+  private transact(group: readonly (readonly RowWrite[])[]): Conflict[] {
+    this.begin();
+    try {
+      for (const commit of group) this.applyAll(commit);
+      this.database.exec('COMMIT');
+      return [];
+    } catch (error) {
+      if (conflictDetail(error) === undefined) throw error;
+    }
+    this.database.exec('ROLLBACK');
+    this.begin();
+    const conflicts = group.flatMap((commit, index) => this.commitAlone(commit, index) ?? []);
+    this.database.exec('COMMIT');
+    return conflicts;
+  }
+
+  private begin(): void {
+    this.database.exec('BEGIN IMMEDIATE');
+    // Another process may have appended since.
+    this.head = this.statements.auditHead.first({}) ?? EMPTY_CHAIN;
+  }
+
+  private commitAlone(writes: readonly RowWrite[], index: number): Conflict | undefined {
     const headBefore = this.head;
     this.savepoint.begin.run();
     try {
-      for (const write of writes) this.apply(write);
-      if (writes.length === 0) this.touch();
+      this.applyAll(writes);
       this.savepoint.release.run();
       return undefined;
     } catch (error) {
@@ -104,11 +126,17 @@ export class SqliteWriter {
     }
   }
 
+  private applyAll(writes: readonly RowWrite[]): void {
+    for (const write of writes) this.apply(write);
+    if (writes.length === 0) this.touch();
+  }
+
   private apply(write: RowWrite): void {
     const { statements } = this;
     switch (write.kind) {
       case 'run.insert':
         statements.insertRun.run(write.row);
+        if (write.output) statements.insertOutput.run(write.output);
         return;
       case 'run.finish':
         mustChange(statements.finishRun.run(write.row), 'The run has ended already, or was never accepted.');
@@ -157,6 +185,14 @@ export class SqliteWriter {
       this.failStop = `A failed transaction cannot be rolled back (${sqliteCode(error) ?? String(error)}).`;
     }
   }
+}
+
+function statementsOf(queries: WriteQueries, database: () => Database.Database): WriteStatements {
+  const statements = Object.entries(queries).map(([name, query]) => [
+    name,
+    new Statement(database, query as CompiledQuery<object, unknown>),
+  ]);
+  return Object.fromEntries(statements) as WriteStatements;
 }
 
 function mustChange(rows: number, otherwise: string): void {

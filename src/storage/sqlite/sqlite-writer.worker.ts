@@ -1,6 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { SqliteWriter, type GroupResult } from './sqlite-writer.js';
 import type { RowWrite } from './row-write.js';
+import type { WriteQueries } from './write-queries.js';
+
+/** What the worker starts with. */
+export interface WriterData {
+  readonly file: string;
+  readonly queries: WriteQueries;
+}
 
 /** To the worker. */
 export type WriterRequest = { readonly kind: 'write'; readonly group: readonly (readonly RowWrite[])[] } | { readonly kind: 'close' };
@@ -10,7 +17,8 @@ export type WriterReply = { readonly kind: 'ready' } | { readonly kind: 'result'
 
 const port = parentPort;
 if (!port) throw new Error('This program is the writing thread of the store.');
-const writer = new SqliteWriter((workerData as { file: string }).file);
+const { file, queries } = workerData as WriterData;
+const writer = new SqliteWriter(file, queries);
 const reply = (message: WriterReply) => port.postMessage(message);
 
 port.on('message', (request: WriterRequest) => {

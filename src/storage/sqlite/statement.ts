@@ -1,40 +1,26 @@
 import type Database from 'better-sqlite3';
-import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler, type Compilable } from 'kysely';
-import type { Schema } from '../schema.js';
 
-/** Builds queries and runs none: the queries are Kysely's, their execution is a prepared statement of better-sqlite3. */
-const builder = new Kysely<Schema>({
-  dialect: {
-    createAdapter: () => new SqliteAdapter(),
-    createDriver: () => new DummyDriver(),
-    createIntrospector: (db) => new SqliteIntrospector(db),
-    createQueryCompiler: () => new SqliteQueryCompiler(),
-  },
-});
-
-/** Stands in a query for a value that each execution gives anew. */
-class Marker {
-  constructor(readonly name: string) {}
+/** A query as text: plain data, which another thread can prepare as well. */
+export interface CompiledQuery<Input extends object, Row> {
+  readonly sql: string;
+  readonly parameters: readonly (Given | string | number | bigint | null)[];
+  /** Types only: what it takes and what it yields. */
+  readonly signature?: (input: Input) => Row;
 }
 
-/** Any property is the marker of that name; typed as the value it stands for, since that is what the query builder checks. */
-const markers = new Proxy({}, { get: (_target, name) => new Marker(String(name)) });
+/** Stands among the parameters for a value that each execution gives anew. */
+export interface Given {
+  readonly given: string;
+}
 
-/** A query over the tables, with `given.name` wherever the value `name` of the input belongs. */
-export type Query<Input, Row> = (db: Kysely<Schema>, given: Required<Input>) => Compilable<Row>;
-
-/** A query compiled once, prepared at its first use, and then only bound and stepped. */
+/** A compiled query of one connection, prepared at its first use, and then only bound and stepped. */
 export class Statement<Input extends object, Row> {
   private prepared: Database.Statement | undefined;
-  private readonly sql: string;
-  private readonly parameters: readonly unknown[];
 
   constructor(
     private readonly database: () => Database.Database,
-    query: Query<Input, Row>,
-  ) {
-    ({ sql: this.sql, parameters: this.parameters } = query(builder, markers as Required<Input>).compile());
-  }
+    private readonly query: CompiledQuery<Input, Row>,
+  ) {}
 
   first(input: Input): Row | undefined {
     return this.statement().get(...this.bound(input)) as Row | undefined;
@@ -50,11 +36,15 @@ export class Statement<Input extends object, Row> {
   }
 
   private statement(): Database.Statement {
-    return (this.prepared ??= this.database().prepare(this.sql));
+    return (this.prepared ??= this.database().prepare(this.query.sql));
   }
 
   private bound(input: Input): unknown[] {
     const values = input as Readonly<Record<string, unknown>>;
-    return this.parameters.map((parameter) => (parameter instanceof Marker ? values[parameter.name] : parameter));
+    return this.query.parameters.map((parameter) => (isGiven(parameter) ? values[parameter.given] : parameter));
   }
+}
+
+function isGiven(parameter: unknown): parameter is Given {
+  return typeof parameter === 'object' && parameter !== null;
 }

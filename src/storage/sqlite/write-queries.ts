@@ -1,9 +1,8 @@
-import type Database from 'better-sqlite3';
 import { sql } from 'kysely';
 import type { AuditRow, KeyRow, OutputRow, RunRow } from '../schema.js';
 import type { ChainHead } from './audit-chain.js';
 import type { KeyMark } from './row-write.js';
-import { Statement, type Query } from './statement.js';
+import { compileQuery, type Query } from './query.js';
 
 const KEY_COLUMNS = [
   'id',
@@ -60,31 +59,30 @@ const AUDIT_COLUMNS = [
   'hash',
 ] as const satisfies readonly (keyof AuditRow)[];
 
-/** Every statement of the writer. */
-export type WriteStatements = ReturnType<typeof writeStatements>;
+/** Every query of the writer. */
+export type WriteQueries = ReturnType<typeof compileWriteQueries>;
 
-export function writeStatements(database: () => Database.Database) {
-  const statement = <Input extends object, Row = unknown>(query: Query<Input, Row>) => new Statement<Input, Row>(database, query);
+/** Compiled here and handed to the writer's thread, which does without the query builder and its memory. */
+export function compileWriteQueries() {
+  const query = <Input extends object, Row = unknown>(build: Query<Input, Row>) => compileQuery<Input, Row>(build);
   return {
-    insertRun: statement<RunRow>((db, given) => db.insertInto('runs').values(pick(given, RUN_COLUMNS))),
-    finishRun: statement<RunRow>((db, given) =>
+    insertRun: query<RunRow>((db, given) => db.insertInto('runs').values(pick(given, RUN_COLUMNS))),
+    finishRun: query<RunRow>((db, given) =>
       db.updateTable('runs').set(pick(given, FINISH_COLUMNS)).where('id', '=', given.id).where('finished_at', 'is', null),
     ),
-    insertOutput: statement<OutputRow>((db, given) => db.insertInto('run_outputs').values(pick(given, OUTPUT_COLUMNS))),
-    removeRun: statement<{ id: string }>((db, given) =>
-      db.deleteFrom('runs').where('id', '=', given.id).where('finished_at', 'is not', null),
-    ),
-    removeOutput: statement<{ id: string }>((db, given) => db.deleteFrom('run_outputs').where('run_id', '=', given.id)),
-    insertKey: statement<KeyRow>((db, given) => db.insertInto('api_keys').values(pick(given, KEY_COLUMNS))),
-    revokeKey: statement<KeyMark>((db, given) =>
+    insertOutput: query<OutputRow>((db, given) => db.insertInto('run_outputs').values(pick(given, OUTPUT_COLUMNS))),
+    removeRun: query<{ id: string }>((db, given) => db.deleteFrom('runs').where('id', '=', given.id).where('finished_at', 'is not', null)),
+    removeOutput: query<{ id: string }>((db, given) => db.deleteFrom('run_outputs').where('run_id', '=', given.id)),
+    insertKey: query<KeyRow>((db, given) => db.insertInto('api_keys').values(pick(given, KEY_COLUMNS))),
+    revokeKey: query<KeyMark>((db, given) =>
       db
         .updateTable('api_keys')
         .set({ revoked_at: sql`coalesce(revoked_at, ${given.at})` })
         .where('id', '=', given.id),
     ),
-    touchKey: statement<KeyMark>((db, given) => db.updateTable('api_keys').set({ last_used_at: given.at }).where('id', '=', given.id)),
-    insertAuditEntry: statement<AuditRow>((db, given) => db.insertInto('audit_entries').values(pick(given, AUDIT_COLUMNS))),
-    auditHead: statement<object, ChainHead>((db) => db.selectFrom('audit_entries').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1)),
+    touchKey: query<KeyMark>((db, given) => db.updateTable('api_keys').set({ last_used_at: given.at }).where('id', '=', given.id)),
+    insertAuditEntry: query<AuditRow>((db, given) => db.insertInto('audit_entries').values(pick(given, AUDIT_COLUMNS))),
+    auditHead: query<object, ChainHead>((db) => db.selectFrom('audit_entries').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1)),
   };
 }
 

@@ -1,0 +1,24 @@
+import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler, type Compilable } from 'kysely';
+import type { Schema } from '../schema.js';
+import type { CompiledQuery, Given } from './statement.js';
+
+/** Builds queries and runs none: the queries are Kysely's, their execution is a prepared statement of better-sqlite3. */
+const builder = new Kysely<Schema>({
+  dialect: {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (db) => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  },
+});
+
+/** Any property is the mark of that name; typed as the value it stands for, since that is what the query builder checks. */
+const marks = new Proxy({}, { get: (_target, name): Given => ({ given: String(name) }) });
+
+/** A query over the tables, with `given.name` wherever the value `name` of the input belongs. */
+export type Query<Input, Row> = (db: Kysely<Schema>, given: Required<Input>) => Compilable<Row>;
+
+export function compileQuery<Input extends object, Row>(query: Query<Input, Row>): CompiledQuery<Input, Row> {
+  const { sql, parameters } = query(builder, marks as Required<Input>).compile();
+  return { sql, parameters: parameters as CompiledQuery<Input, Row>['parameters'] };
+}
