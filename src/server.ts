@@ -53,7 +53,8 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
     // Whoever still comes over an open connection is refused in our words.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 128 },
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: 16 * 1024 },
+    // Node would refuse such a request with a bare line; a hook does in our words.
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: 16 * 1024, requireHostHeader: false },
     frameworkErrors: answerFrameworkError,
     clientErrorHandler: answerClientError,
   });
@@ -66,6 +67,8 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
     bodyParser: false,
     abortOnError: false,
   });
+  // Expectations that we do not know are ignored, as RFC 9110, 10.1.1 allows; Node would refuse them with a bare line.
+  app.getHttpServer().on('checkExpectation', (request, response) => void app.getHttpServer().emit('request', request, response));
   await addHooks(app, settings, logger);
   app.useGlobalPipes(validationPipe());
   app.useGlobalFilters(new ProblemFilter(logger, (code) => app.get(Metrics).errors.inc({ code }), routes));
@@ -90,6 +93,7 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
   });
   measureRequests(fastify, app.get(Metrics), now);
   logRequests(fastify, logger, now);
+  fastify.addHook('onRequest', (request, _reply, done) => done(lacksHost(request) ? NO_HOST : undefined));
   if (settings.CORS_ORIGINS) {
     // Not strict: what is no preflight would be refused in plain text, and not as a problem.
     await fastify.register(fastifyCors, {
@@ -102,6 +106,13 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
   guardRoutes(fastify, app.get(AccessGate), settings);
   acceptJsonBodies(fastify);
   unwrapAnswers(fastify);
+}
+
+const NO_HOST = new GatewayError('malformed_request', 'An HTTP/1.1 request names its host.');
+
+/** RFC 9112, 3.2. */
+function lacksHost({ raw }: FastifyRequest): boolean {
+  return raw.httpVersion === '1.1' && raw.headers.host === undefined;
 }
 
 /** What a key may read is for no cache; routes whose answers may be kept say so. */
@@ -162,6 +173,7 @@ function answerClientError(error: Error & { code?: string }, socket: Socket): vo
     `Content-Length: ${Buffer.byteLength(body)}`,
     `X-Request-Id: ${problem.requestId}`,
     'Connection: close',
+    ...Object.entries(ANSWER_HEADERS).map(([name, value]) => `${name}: ${value}`),
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

@@ -2,16 +2,22 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { loadSettings } from '../config/settings.js';
 import type { Settings } from '../config/settings.schema.js';
+import { Connections } from '../http/connections.js';
 import { createLogger } from '../logging/logger.js';
 import { createServer, type Server } from '../server.js';
 import { CliFailure } from './cli-failure.js';
+
+/** What answers get at least, to be sent, when the runs have ended. */
+const LAST_ANSWERS_MS = 1_000;
 
 /** Starts the gateway and stays until SIGTERM or SIGINT. */
 export async function serve(): Promise<void> {
   const { settings, catalogueVariable } = loadSettings();
   const logger = createLogger(settings, { fd: 1 });
   const server = await createServer({ settings, logger, catalogueVariable });
+  const connections = new Connections(server.app.getHttpServer());
   const hurry = new AbortController();
+  let drainedBy = 0;
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
   const onSignal = (signal: NodeJS.Signals) => {
     logger.info({ signal }, 'stopping: no new runs; those under way get their time, a second signal cuts it short');
@@ -28,12 +34,19 @@ export async function serve(): Promise<void> {
     await listen(server, settings);
     welcome(server, logger, firstKey);
     await asked;
+    drainedBy = performance.now() + settings.DRAIN_TIMEOUT;
     await server.gateway.drain(settings.DRAIN_TIMEOUT, hurry.signal);
   } finally {
-    await server.app.close();
+    await connections.end(() => server.app.close(), patience(drainedBy - performance.now(), hurry.signal));
     await server.gateway.stop();
   }
   logger.info('stopped');
+}
+
+/** Aborts when answers have had their time: what is left of the drain unless somebody is in a hurry. */
+function patience(leftMs: number, hurry: AbortSignal): AbortSignal {
+  if (hurry.aborted || leftMs < LAST_ANSWERS_MS) return AbortSignal.timeout(LAST_ANSWERS_MS);
+  return AbortSignal.any([hurry, AbortSignal.timeout(Math.ceil(leftMs))]);
 }
 
 /** @throws CliFailure in words for what an operator can put right */

@@ -47,6 +47,7 @@ export class ProblemFilter implements ExceptionFilter {
       const [code, detail] = BY_STATUS[thrown.getStatus()] ?? BY_STATUS[400]!;
       return new GatewayError(code, detail, { cause: thrown });
     }
+    if (isHalfRequest(thrown)) return new GatewayError('malformed_request', 'The request ended before its body did.', { cause: thrown });
     return new GatewayError('internal', 'The error is logged under this request id.', { cause: thrown });
   }
 
@@ -64,6 +65,11 @@ export class ProblemFilter implements ExceptionFilter {
       `request failed: ${error.message}`,
     );
   }
+}
+
+/** The client left while it was still sending its body: Node's error, to which the framework has given the status 400. */
+function isHalfRequest(thrown: unknown): boolean {
+  return thrown instanceof Error && 'statusCode' in thrown && thrown.statusCode === 400 && 'code' in thrown && thrown.code === 'ECONNRESET';
 }
 
 function headersOf(error: GatewayError): Record<string, string> {

@@ -22,7 +22,8 @@ declare module 'fastify' {
   }
 }
 
-const CLIENT_REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** Not a key of ours that was put into the wrong header: ids are logged and stored. */
+const CLIENT_REQUEST_ID = /^(?!.*slp_\w{12}_)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})$/;
 
 /**

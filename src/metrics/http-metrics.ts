@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { onRequestEnd } from '../http/request-end.js';
 import type { Metrics } from './metrics.js';
 
 /**
@@ -13,14 +14,13 @@ export function measureRequests(fastify: FastifyInstance, metrics: Metrics, now:
     done();
   });
 
-  fastify.addHook('onResponse', (request, reply, done) => {
+  onRequestEnd(fastify, (request, status) => {
     metrics.httpInFlight.dec();
     const route = request.routeOptions.url ?? 'unmatched';
-    const key = `${request.method} ${reply.statusCode} ${route}`;
+    const key = `${request.method} ${status} ${route}`;
     let observe = series.get(key);
-    if (!observe) series.set(key, (observe = bind(metrics, request.method, route, reply.statusCode)));
+    if (!observe) series.set(key, (observe = bind(metrics, request.method, route, status)));
     observe((now() - request.context.startedAt) / 1000);
-    done();
   });
 }
 

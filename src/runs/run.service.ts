@@ -78,10 +78,9 @@ export class RunService {
         if (pending) await pending;
       }
     } catch (error) {
-      walk.ticket?.release();
+      this.turnAway(walk, error);
       throw error;
     }
-    this.underWay.set(walk.live.run.id, walk.live);
     const completion = this.complete(walk);
     // What is not recorded yet must not be acknowledged.
     if (walk.unrecordedIntent) {
@@ -110,6 +109,14 @@ export class RunService {
     clearTimeout(deadline);
   }
 
+  /** `walk` is as far as it has come. */
+  private turnAway({ ticket, live }: Partial<RunWalk>, error: unknown): void {
+    ticket?.release();
+    if (!live) return;
+    live.fail(error);
+    this.underWay.delete(live.run.id);
+  }
+
   private async complete(walk: RunWalk): Promise<void> {
     try {
       for (const step of COMPLETING) {
@@ -125,8 +132,7 @@ export class RunService {
   }
 
   private resolve(walk: RunWalk): void {
-    if (!this.accepting)
-      throw new GatewayError('draining', 'The gateway is shutting down and takes no more runs.', { retryAfterSeconds: 5 });
+    this.assertAccepting();
     const { request, origin } = walk;
     const visible = (command: Command) => canSee(origin.principal, command);
     if (request.text !== undefined) {
@@ -157,13 +163,21 @@ export class RunService {
 
   private admit(walk: RunWalk): void {
     const { command, preparation, origin } = walk;
+    // Once more: a drain may have begun meanwhile, and it waits for those alone that are under way by then.
+    this.assertAccepting();
     walk.live = new LiveRun(this.newRun(walk));
+    this.underWay.set(walk.live.run.id, walk.live);
     if (command.cacheMs !== null) {
       walk.cached = this.rooms.cache.get(cacheKey(command, preparation, origin.principal));
       this.rooms.metrics.cacheRequests.inc({ result: walk.cached ? 'hit' : 'miss' });
       if (walk.cached) return;
     }
     walk.ticket = this.rooms.admission.claim(command.name, command.limits.concurrent, walk.live.signal);
+  }
+
+  private assertAccepting(): void {
+    if (this.accepting) return;
+    throw new GatewayError('draining', 'The gateway is shutting down and takes no more runs.', { retryAfterSeconds: 5 });
   }
 
   private newRun({ command, preparation, origin }: RunWalk): Run {

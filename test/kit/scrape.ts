@@ -22,7 +22,9 @@ export function parseScrape(text: string): Scrape {
   const lines = text.split('\n').filter((line) => /^(?:# TYPE )?sallyport_/.test(line));
   const samples = lines.filter((line) => !line.startsWith('#')).map(parseSample);
   return {
-    kinds: Object.fromEntries(lines.flatMap((line) => [/^# TYPE sallyport_(\w+) (\w+)$/.exec(line)?.slice(1)].filter((pair) => pair !== undefined))),
+    kinds: Object.fromEntries(
+      lines.flatMap((line) => [/^# TYPE sallyport_(\w+) (\w+)$/.exec(line)?.slice(1)].filter((pair) => pair !== undefined)),
+    ),
     samples,
     value: (name, labels = {}) =>
       samples

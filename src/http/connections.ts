@@ -1,0 +1,38 @@
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+
+const LOOK_EVERY_MS = 50;
+
+/**
+ * The connections of a server, so that no client can hold up its end. Node's own `close` waits for connections over which
+ * nothing has ever come (browsers open such), for requests that never become whole, for answers that nobody reads and, after
+ * an answer, for as long as its connection may be kept alive. Must be made before the server listens.
+ */
+export class Connections {
+  private readonly open = new Set<Socket>();
+
+  constructor(private readonly server: Server) {
+    server.on('connection', (socket) => {
+      this.open.add(socket);
+      socket.once('close', () => this.open.delete(socket));
+    });
+  }
+
+  /** Closes the server: what is idle is cut as soon as it is, what is being answered when `patience` aborts. */
+  async end(close: () => Promise<void>, patience: AbortSignal): Promise<void> {
+    const cutAll = () => this.server.closeAllConnections();
+    const looking = setInterval(() => this.cutIdle(), LOOK_EVERY_MS);
+    patience.addEventListener('abort', cutAll, { once: true });
+    try {
+      await close();
+    } finally {
+      clearInterval(looking);
+      patience.removeEventListener('abort', cutAll);
+    }
+  }
+
+  private cutIdle(): void {
+    for (const socket of this.open) if (socket.bytesRead === 0) socket.destroy();
+    this.server.closeIdleConnections();
+  }
+}
