@@ -40,7 +40,8 @@ export const gateway = {
     writeFileSync(join(catalogue, 'echo.yaml'), JSON.stringify({ commands: { echo } }));
     return {
       file: process.execPath,
-      args: [repository('dist/main.js')],
+      // As npm start does it.
+      args: ['--max-semi-space-size=8', repository('dist/main.js')],
       env: {
         PORT: String(port),
         DATA_DIR: join(folder, 'data'),

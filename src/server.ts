@@ -4,7 +4,7 @@ import fastifyCors from '@fastify/cors';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppModule, type Ingredients } from './app.module.js';
 import { AccessGate } from './auth/access-gate.js';
 import { guardRoutes } from './auth/guard-routes.js';
@@ -13,6 +13,7 @@ import { GatewayError, toProblem } from './domain/errors.js';
 import { Clock } from './domain/ports.js';
 import { ProblemFilter } from './error-tracking/problem.filter.js';
 import { Gateway } from './gateway.js';
+import { MAX_ADDRESS_LENGTH, routableAddress } from './http/address.js';
 import { unwrapAnswers } from './http/answer.js';
 import { acceptJsonBodies } from './http/body-parser.js';
 import { createRequestContext, newId } from './http/request-context.js';
@@ -52,10 +53,10 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
     forceCloseConnections: 'idle',
     // Whoever still comes over an open connection is refused in our words.
     return503OnClosing: false,
-    routerOptions: { maxParamLength: 128 },
+    rewriteUrl: routableAddress,
+    routerOptions: { maxParamLength: MAX_ADDRESS_LENGTH },
     // Node would refuse such a request with a bare line; a hook does in our words.
     http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: 16 * 1024, requireHostHeader: false },
-    frameworkErrors: answerFrameworkError,
     clientErrorHandler: answerClientError,
   });
   const routes = new RoutingTable();
@@ -143,20 +144,6 @@ function refuseUnmarkedRoutes(routes: RoutingTable): void {
   const unmarked = routes.routes().filter(({ mark, method }) => !mark && method !== 'OPTIONS');
   if (unmarked.length > 0)
     throw new Error(`routes without declared access: ${unmarked.map(({ method, url }) => `${method} ${url}`).join(', ')}`);
-}
-
-/** Addresses that cannot even be routed: no hook has seen the request yet. */
-function answerFrameworkError({ code }: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const refusal =
-    code === 'FST_ERR_MAX_PARAM_LENGTH'
-      ? new GatewayError('uri_too_long', 'The address is longer than this gateway takes.')
-      : new GatewayError('malformed_request', 'The address cannot be read.');
-  const { requestId } = createRequestContext(request.headers, 0);
-  void reply
-    .code(refusal.status)
-    .headers({ ...ANSWER_HEADERS, 'x-request-id': requestId })
-    .type('application/problem+json')
-    .send(JSON.stringify(toProblem(refusal, requestId)));
 }
 
 /** Bytes that are no HTTP request: answered on the bare socket, then closed. */

@@ -191,7 +191,17 @@ describe('every answer', () => {
     const hopeful = await exchange(admin.url, requestText('GET', '/health', ['Expect: the best']));
     expectGuarded(hopeful);
     expect(hopeful.status).toBe(200);
-    for (const path of ['/runs/%zz', `/runs/${'x'.repeat(129)}`]) expectGuarded(await exchange(admin.url, requestText('GET', path, [])));
+  });
+
+  it.each(['/runs/%zz', `/runs/${'x'.repeat(2_048)}`])('to an address that cannot be read is like any other: %.10s', async (path) => {
+    const before = await scrape();
+    const answer = await exchange(admin.url, requestText('GET', path, []));
+    expectGuarded(answer);
+    expect([400, 414]).toContain(answer.status);
+    expect(await linesOf(answer)).toMatchObject([{ route: 'unmatched', status: answer.status }]);
+    const series = { method: 'GET', route: 'unmatched', status: String(answer.status) };
+    const counted = (at: Scrape) => at.value('http_requests_total', series);
+    expect(counted(await scrape()) - counted(before)).toBe(1);
   });
 
   it('that nobody waited for is logged and counted as such, and is no fault of ours', async () => {

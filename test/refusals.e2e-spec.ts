@@ -358,7 +358,7 @@ describe('an address that leads nowhere', () => {
   it('is refused when it cannot be read or is too long', async () => {
     const readonly = await gateway.as('readonly');
     expectProblem(await readonly.get('/runs/%zz'), 'malformed_request');
-    expectProblem(await readonly.get(`/runs/${'x'.repeat(129)}`), 'uri_too_long');
+    expectProblem(await readonly.get(`/runs/${'x'.repeat(2_048)}`), 'uri_too_long');
     expectProblem(await readonly.get(`/runs/${'x'.repeat(65)}`), 'invalid_request');
     expectProblem(await readonly.get(`/commands/${'x'.repeat(128)}`), 'command_unknown');
     expectProblem(await readonly.get(`/runs?${CANARY}+=1`), 'invalid_request');

@@ -1,3 +1,4 @@
+import { addressFault } from '../http/address.js';
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -52,6 +53,8 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   private unrouted(request: FastifyRequest): GatewayError {
+    const fault = addressFault(request.originalUrl);
+    if (fault) return fault;
     const allow = this.routes.methodsOf(request.url.split('?', 1)[0] ?? '/');
     return allow.length > 0 && !allow.includes(request.method)
       ? new GatewayError('method_not_allowed', `This address takes ${allow.join(', ')}.`, { allow })

@@ -17,6 +17,8 @@ import { compileWriteQueries } from './write-queries.js';
 import type { WriterData, WriterReply, WriterRequest } from './sqlite-writer.worker.js';
 
 const DEFAULT_LIMITS: QueueLimits = { waiting: 20_000, deadlineMs: 10_000 };
+/** Room for the writer's short-lived objects: a group of commits at a time. */
+const WRITER_YOUNG_MB = 8;
 /** Time the writer gets to fold its log and close. */
 const CLOSE_MS = 10_000;
 
@@ -84,6 +86,7 @@ export class SqliteDb extends Db implements WriteHealth {
     const worker = new Worker(new URL('./sqlite-writer.worker.js', import.meta.url), {
       workerData: { file: this.file, queries: compileWriteQueries() } satisfies WriterData,
       execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: WRITER_YOUNG_MB },
       env: {},
     });
     const ready = once(worker, 'message');
