@@ -94,7 +94,7 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
   });
   measureRequests(fastify, app.get(Metrics), now);
   logRequests(fastify, logger, now);
-  fastify.addHook('onRequest', (request, _reply, done) => done(lacksHost(request) ? NO_HOST : undefined));
+  fastify.addHook('onRequest', (request, _reply, done) => done(unanswerable(request)));
   if (settings.CORS_ORIGINS) {
     // Not strict: what is no preflight would be refused in plain text, and not as a problem.
     await fastify.register(fastifyCors, {
@@ -109,11 +109,12 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
   unwrapAnswers(fastify);
 }
 
-const NO_HOST = new GatewayError('malformed_request', 'An HTTP/1.1 request names its host.');
-
-/** RFC 9112, 3.2. */
-function lacksHost({ raw }: FastifyRequest): boolean {
-  return raw.httpVersion === '1.1' && raw.headers.host === undefined;
+/** Requests that go no further: without a host (RFC 9112, 3.2), or read after their client left, whose address is then unknown. */
+function unanswerable({ raw }: FastifyRequest): GatewayError | undefined {
+  if (raw.httpVersion === '1.1' && raw.headers.host === undefined)
+    return new GatewayError('malformed_request', 'An HTTP/1.1 request names its host.');
+  if (raw.socket.remoteAddress === undefined) return new GatewayError('malformed_request', 'The client left before its answer began.');
+  return undefined;
 }
 
 /** What a key may read is for no cache; routes whose answers may be kept say so. */

@@ -97,7 +97,7 @@ describe('kill -9', () => {
       await delay(200 + Math.random() * 600);
       await server.end('SIGKILL');
       await loaded;
-      await eventually(() => place.pids().filter(isAlive).length === 0, 1_000);
+      await eventually(() => place.pids().filter(isAlive).length === 0, 5_000);
     }
     const caller = await (await place.serve()).as(place.adminKey);
     const runs = await soundHistory(caller);
@@ -123,7 +123,7 @@ describe('kill -9', () => {
     const pids = await eventually(() => (place.pids().length === 4 ? place.pids() : false));
     for (const pid of new Set(pids.map(parentOf))) process.kill(pid, 'SIGKILL');
     expect((await Promise.all(pending)).map(({ status }) => status)).toEqual(['lost', 'lost', 'lost', 'lost']);
-    await eventually(() => pids.filter(isAlive).length === 0, 1_000);
+    await eventually(() => pids.filter(isAlive).length === 0, 5_000);
     await eventually(async () => (await caller.run('quick')).status === 'succeeded');
     await soundHistory(caller);
   });
@@ -176,7 +176,7 @@ describe('one DATA_DIR', () => {
     const { body } = await (await first.as(place.adminKey)).get<Page<RunSummary>>('/runs');
     expect(body.items.map(({ status }) => status)).toEqual(['queued']);
     await killed(cli);
-    await eventually(() => !isAlive(pid), 1_000);
+    await eventually(() => !isAlive(pid), 5_000);
     await first.end('SIGTERM');
     const runs = await soundHistory(await (await place.serve()).as(place.adminKey));
     expect([...runs.values()].map(({ status, keyId }) => [status, keyId])).toEqual([['lost', 'local']]);

@@ -45,6 +45,8 @@ export class MemoryRateCounter extends RateCounter {
   }
 }
 
-function budgetOf({ endsAt, used }: Window, { count }: Rate, allowed: boolean, now: number): Budget {
-  return { allowed, limit: count, remaining: Math.max(0, count - used), resetSeconds: Math.ceil((endsAt - now) / 1000) };
+function budgetOf({ endsAt, used }: Window, { count, windowMs }: Rate, allowed: boolean, now: number): Budget {
+  // The sum of two times may be rounded up: never more than the window.
+  const leftMs = Math.min(endsAt - now, windowMs);
+  return { allowed, limit: count, remaining: Math.max(0, count - used), resetSeconds: Math.ceil(leftMs / 1000) };
 }

@@ -48,7 +48,7 @@ export class ProblemFilter implements ExceptionFilter {
       const [code, detail] = BY_STATUS[thrown.getStatus()] ?? BY_STATUS[400]!;
       return new GatewayError(code, detail, { cause: thrown });
     }
-    if (isHalfRequest(thrown)) return new GatewayError('malformed_request', 'The request ended before its body did.', { cause: thrown });
+    if (hasClientLeft(thrown)) return new GatewayError('malformed_request', 'The client left before its answer began.', { cause: thrown });
     return new GatewayError('internal', 'The error is logged under this request id.', { cause: thrown });
   }
 
@@ -70,9 +70,12 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** The client left while it was still sending its body: Node's error, to which the framework has given the status 400. */
-function isHalfRequest(thrown: unknown): boolean {
-  return thrown instanceof Error && 'statusCode' in thrown && thrown.statusCode === 400 && 'code' in thrown && thrown.code === 'ECONNRESET';
+/** Node's errors for a client that left while it was still sending its body, or just before a stream to it began. */
+function hasClientLeft(thrown: unknown): boolean {
+  if (!(thrown instanceof Error) || !('code' in thrown)) return false;
+  return (
+    thrown.code === 'ERR_STREAM_PREMATURE_CLOSE' || (thrown.code === 'ECONNRESET' && 'statusCode' in thrown && thrown.statusCode === 400)
+  );
 }
 
 function headersOf(error: GatewayError): Record<string, string> {
