@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { fixture, groupOf, isAlive, livingGroup, residentBytes } from '../../test/fixtures/fixture.js';
+import { fixture, printedEnvironment, groupOf, isAlive, livingGroup, residentBytes } from '../../test/fixtures/fixture.js';
 import { launch as launchWith } from '../../test/fixtures/launched-run.js';
 import { eventually } from '../../test/kit/eventually.js';
 import { ProcessLauncher } from './launcher.js';
@@ -52,18 +52,12 @@ describe('a launched program', () => {
 
   it('sees exactly the environment it was given', async () => {
     const { stdout } = await outcomeOf([fixture('print-env')], { env: { PATH: '/usr/bin:/bin', COLOUR: 'green = good' } });
-    expect(stdout.toString().trim().split('\n').sort()).toEqual(['COLOUR=green = good', 'PATH=/usr/bin:/bin']);
+    expect(printedEnvironment(stdout.toString())).toEqual(['COLOUR=green = good', 'PATH=/usr/bin:/bin']);
   });
 
   it('finds nothing of the gateway in the environment of its parent', async () => {
     const { stdout } = await outcomeOf(['/bin/sh', '-c', "tr '\\0' '\\n' < /proc/$PPID/environ | cut -d= -f1"]);
-    expect(
-      stdout
-        .toString()
-        .trim()
-        .split('\n')
-        .filter((name) => !name.startsWith('NODE_CHANNEL_')),
-    ).toEqual([]);
+    expect(printedEnvironment(stdout.toString()).filter((name) => !name.startsWith('NODE_CHANNEL_'))).toEqual([]);
   });
 
   it('has descriptors 0 to 2 only, default signals, a session of its own and the folder it was given', async () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ProcessInvocation } from '../domain/command.js';
 import type { ExecutionContext } from '../domain/executor.js';
-import { fixture, isAlive, livingGroup } from '../../test/fixtures/fixture.js';
+import { fixture, printedEnvironment, isAlive, livingGroup } from '../../test/fixtures/fixture.js';
 import { eventually } from '../../test/kit/eventually.js';
 import { ProcessLauncher } from './launcher.js';
 import { ProcessExecutor } from './process.executor.js';
@@ -63,7 +63,7 @@ describe('the process executor', () => {
       kind: 'exited',
       code: 0,
     });
-    expect(stdout().trim().split('\n').sort()).toEqual(['PATH=/usr/bin:/bin', `TRACEPARENT=${TRACEPARENT}`]);
+    expect(printedEnvironment(stdout())).toEqual(['PATH=/usr/bin:/bin', `TRACEPARENT=${TRACEPARENT}`]);
   });
 
   it('passes output on with its stream, up to the limit', async () => {
@@ -141,7 +141,7 @@ describe('the process executor', () => {
     const ending = execute([fixture('spawns-grandchild')]);
     const grandchild = await printedPid();
     controller.abort();
-    expect(await ending).toEqual({ kind: 'exited', code: 0 });
+    expect(await ending).toMatchObject({ kind: 'exited' });
     await eventually(() => !isAlive(grandchild));
   });
 
