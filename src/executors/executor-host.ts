@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import type { ExecutionEnd } from '../domain/executor.js';
 import type { OutputStream } from '../domain/run.js';
 import { killGroup } from './launcher-group.js';
+import { killUnreported } from './launcher-orphans.js';
 import type { HostCommand, HostReport, KillSignal, LaunchRequest } from './launcher-protocol.js';
 
 /**
@@ -23,6 +24,7 @@ export interface LaunchHandlers {
 
 interface HostedRun {
   readonly handlers: LaunchHandlers;
+  readonly env: LaunchRequest['env'];
   pid: number | null;
 }
 
@@ -88,7 +90,7 @@ export class ExecutorHost {
 
   /** What is started and killed in one turn of the event loop travels as one message. */
   start(id: number, request: LaunchRequest, handlers: LaunchHandlers): void {
-    this.runs.set(id, { handlers, pid: null });
+    this.runs.set(id, { handlers, env: request.env, pid: null });
     this.post({ kind: 'start', id, ...request });
   }
 
@@ -148,10 +150,13 @@ export class ExecutorHost {
     const { pid, exitCode, signalCode, connected } = this.child;
     if (pid !== undefined && (connected || (exitCode === null && signalCode === null))) return;
     const held = this.runs.size;
+    const unreported = new Set<string>();
     for (const [id, run] of this.runs) {
       if (run.pid !== null) killGroup(run.pid, 'SIGKILL');
+      else if (run.env['TRACEPARENT']) unreported.add(`TRACEPARENT=${run.env['TRACEPARENT']}`);
       this.end(id, run, this.wasReady ? { kind: 'lost' } : { kind: 'failed_to_start', reason: 'the executor could not be started' });
     }
+    killUnreported(unreported);
     this.whenReady.resolve(false);
     this.whenGone.resolve(held);
   }
