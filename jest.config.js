@@ -7,4 +7,6 @@ export default {
   setupFiles: ['<rootDir>/.test-build/test/kit/jest-setup.js'],
   testTimeout: 30_000,
   maxWorkers: 2,
+  coverageProvider: 'v8',
+  collectCoverageFrom: ['.test-build/src/**/*.js', '!**/*.spec.js'],
 };
