@@ -130,6 +130,13 @@ function execution({ settings, logger, catalogueVariable }: Ingredients): Provid
       provide: ProcessLauncher,
       useFactory: () =>
         new ProcessLauncher({
+          onStart: (mechanism) =>
+            mechanism === 'posix_spawn'
+              ? logger.debug({ mechanism }, 'executor hosts are up')
+              : logger.warn(
+                  { mechanism },
+                  'posix_spawn cannot be called on this system: programs are started by child_process, which is slower',
+                ),
           onHostLost: (host) => logger.error(host, 'an executor host went away; its runs are lost and a new one starts'),
         }),
     },

@@ -3,7 +3,14 @@ import type { ExecutionEnd } from '../domain/executor.js';
 import type { OutputStream } from '../domain/run.js';
 import { killGroup } from './launcher-group.js';
 import { killUnreported } from './launcher-orphans.js';
-import type { HostCommand, HostReport, KillSignal, LaunchRequest } from './launcher-protocol.js';
+import {
+  WITHOUT_FFI,
+  type HostCommand,
+  type HostReport,
+  type KillSignal,
+  type LaunchRequest,
+  type SpawnMechanism,
+} from './launcher-protocol.js';
 
 /**
  * Flags of the host's Node. Its page tables are copied at every start, so it is kept small: after thousands of starts these
@@ -38,6 +45,7 @@ export class ExecutorHost {
   private readonly whenGone = Promise.withResolvers<number>();
   private batch: HostCommand[] = [];
   private wasReady = false;
+  private reported: SpawnMechanism | undefined;
 
   private constructor(private readonly child: ChildProcess) {
     child.on('message', (reports) => (reports as readonly HostReport[]).forEach((report) => this.take(report)));
@@ -52,9 +60,9 @@ export class ExecutorHost {
    * Makes the process: with nothing of the gateway's environment, because what it starts could read it there.
    * @throws the system's error for what Node does not report later as an early end (ENOMEM)
    */
-  static open(): ExecutorHost {
+  static open({ ffi = true }: { readonly ffi?: boolean | undefined } = {}): ExecutorHost {
     return new ExecutorHost(
-      fork(new URL('./launcher-host.js', import.meta.url), [], {
+      fork(new URL('./launcher-host.js', import.meta.url), ffi ? [] : [WITHOUT_FFI], {
         env: {},
         cwd: '/',
         execArgv: NODE_FLAGS,
@@ -71,6 +79,11 @@ export class ExecutorHost {
   /** Whether runs given to it now have a chance. */
   get alive(): boolean {
     return this.child.connected && this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** How it starts programs; undefined until it is ready. */
+  get mechanism(): SpawnMechanism | undefined {
+    return this.reported;
   }
 
   /** Runs it holds. */
@@ -122,6 +135,7 @@ export class ExecutorHost {
   private take(report: HostReport): void {
     if (report.kind === 'ready') {
       this.wasReady = true;
+      this.reported = report.mechanism;
       return this.whenReady.resolve(true);
     }
     const run = this.runs.get(report.id);

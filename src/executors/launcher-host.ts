@@ -5,8 +5,9 @@
  */
 import { closeInheritedDescriptors, descriptorLimit } from './launcher-descriptors.js';
 import { Outbox } from './launcher-outbox.js';
-import type { HostCommand, StartCommand } from './launcher-protocol.js';
+import { WITHOUT_FFI, type HostCommand, type SpawnMechanism, type StartCommand } from './launcher-protocol.js';
 import { HostRun } from './launcher-run.js';
+import { spawnChild, type SpawnChild } from './launcher-spawn.js';
 
 /** After so many starts their pids are reported and events looked at, before the next ones. */
 const STARTS_PER_TURN = 8;
@@ -16,6 +17,7 @@ const DESCRIPTORS_PER_RUN = 3;
 /** What Node holds, and what a start needs for a moment. */
 const DESCRIPTORS_RESERVED = 48;
 
+const { mechanism, spawn } = await fastestSpawn();
 const waiting = new Map<number, StartCommand>();
 const runs = new Map<number, HostRun>();
 /** Node never closes the pipes of a child that failed for want of descriptors, so it must not come to that. */
@@ -25,12 +27,29 @@ const outbox = new Outbox(
   () => runs.forEach((run) => run.resume()),
 );
 
+/** By posix_spawn where that can be called; child_process serves other systems, and programs that read their stdin. */
+async function fastestSpawn(): Promise<{ readonly mechanism: SpawnMechanism; readonly spawn: SpawnChild }> {
+  const fallback = { mechanism: 'child_process', spawn: spawnChild } as const;
+  if (process.argv.includes(WITHOUT_FFI)) return fallback;
+  try {
+    const { PosixSpawner } = await import('./posix-spawn.js');
+    const spawner = new PosixSpawner();
+    return {
+      mechanism: 'posix_spawn',
+      spawn: (request, events) => (request.stdin === null ? spawner.spawn(request, events) : spawnChild(request, events)),
+    };
+  } catch {
+    // The gateway tells the operator by the mechanism that is reported.
+    return fallback;
+  }
+}
+
 function startSome(): void {
   let starts = 0;
   for (const [id, command] of waiting) {
     if (starts++ === STARTS_PER_TURN) break;
     waiting.delete(id);
-    const run = new HostRun(command, outbox, () => runs.delete(id));
+    const run = new HostRun(command, spawn, outbox, () => runs.delete(id));
     runs.set(id, run);
     if (runs.size > mostRuns) run.onFailure('EMFILE');
     else run.start();
@@ -65,4 +84,4 @@ process.on('uncaughtException', (error) => {
 process.on('message', carryOut);
 closeInheritedDescriptors();
 process.title = 'sallyport-executor';
-outbox.push({ kind: 'ready' });
+outbox.push({ kind: 'ready', mechanism });

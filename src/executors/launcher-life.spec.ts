@@ -81,6 +81,26 @@ describe('the hosts of a launcher', () => {
   });
 });
 
+describe('a launcher without the FFI', () => {
+  it('says so, and starts, feeds and ends programs all the same', async () => {
+    const mechanisms: unknown[] = [];
+    await startLauncher({ hosts: 1, ffi: false, onStart: (mechanism) => mechanisms.push(mechanism) });
+    expect(mechanisms).toEqual(['child_process']);
+    expect(await launch(launcher, [fixture('exits-with'), '7']).ended).toEqual({ kind: 'exited', code: 7 });
+    const run = launch(launcher, ['/bin/sh', '-c', 'echo $$; exec sleep 60']);
+    await run.pid();
+    run.launched.kill('SIGTERM');
+    expect(await run.ended).toEqual({ kind: 'exited', code: 143, signal: 'SIGTERM' });
+    expect(await launch(launcher, ['/nowhere/to/be/found']).ended).toMatchObject({ kind: 'failed_to_start' });
+  });
+
+  it('has it by default where there is a Linux', async () => {
+    const mechanisms: unknown[] = [];
+    await startLauncher({ hosts: 1, onStart: (mechanism) => mechanisms.push(mechanism) });
+    expect(mechanisms).toEqual([process.platform === 'linux' ? 'posix_spawn' : 'child_process']);
+  });
+});
+
 describe('a host that is killed', () => {
   it('ends its runs as lost, takes their groups along and is replaced', async () => {
     const losses: unknown[] = [];

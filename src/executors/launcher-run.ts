@@ -4,7 +4,7 @@ import type { OutputStream } from '../domain/run.js';
 import { killGroup } from './launcher-group.js';
 import type { Outbox } from './launcher-outbox.js';
 import type { KillSignal, StartCommand } from './launcher-protocol.js';
-import { spawnChild, type Child, type ChildEvents } from './launcher-spawn.js';
+import type { Child, ChildEvents, SpawnChild } from './launcher-spawn.js';
 
 /** How long the pipes may stay open after KILL: time to read what was written before it. */
 const PIPES_AFTER_KILL_MS = 250;
@@ -24,6 +24,7 @@ export class HostRun implements ChildEvents {
   /** `onGone` is called once, after the last report. */
   constructor(
     private readonly command: StartCommand,
+    private readonly spawnChild: SpawnChild,
     private readonly outbox: Outbox,
     private readonly onGone: () => void,
   ) {
@@ -31,7 +32,7 @@ export class HostRun implements ChildEvents {
   }
 
   start(): void {
-    this.child = spawnChild(this.command, this);
+    this.child = this.spawnChild(this.command, this);
     if (this.child) this.outbox.push({ kind: 'started', id: this.command.id, pid: this.child.pid });
   }
 

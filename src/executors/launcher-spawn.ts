@@ -21,6 +21,9 @@ export interface Child {
   abandonPipes(): void;
 }
 
+/** Starts a program; null when nothing was started. */
+export type SpawnChild = (request: LaunchRequest, events: ChildEvents) => Child | null;
+
 /**
  * The one place where a process is made. The child has descriptors 0 to 2 only, default signal handling, exactly the environment
  * given, and no shell between it and its argv.

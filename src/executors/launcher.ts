@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { GatewayError } from '../domain/errors.js';
 import { ExecutorHost, type LaunchHandlers } from './executor-host.js';
-import type { KillSignal, LaunchRequest } from './launcher-protocol.js';
+import type { KillSignal, LaunchRequest, SpawnMechanism } from './launcher-protocol.js';
 
 /** A host that lived this long was well: its replacement starts at once. */
 const WELL_AFTER_MS = 5_000;
@@ -11,6 +11,10 @@ const LONGEST_DELAY_MS = 5_000;
 export interface ProcessLauncherOptions {
   /** Host processes; two, or one on a single core, when absent. */
   readonly hosts?: number;
+  /** Whether to call posix_spawn through an FFI where that is possible; it is when absent. */
+  readonly ffi?: boolean;
+  /** How the hosts start programs. Called once, when they have come up. */
+  readonly onStart?: (mechanism: SpawnMechanism) => void;
   /** A host went away unasked and is being replaced; `runs` ended as lost with it. */
   readonly onHostLost?: (host: { readonly pid: number | undefined; readonly runs: number }) => void;
 }
@@ -42,7 +46,7 @@ export class ProcessLauncher {
     const count = this.options.hosts ?? Math.min(2, availableParallelism());
     try {
       const ready = await Promise.all(Array.from({ length: count }, () => this.open(0).ready));
-      if (!this.stopped && ready.every(Boolean)) return;
+      if (!this.stopped && ready.every(Boolean)) return this.tellMechanism();
       throw new Error('An executor host ended before it was ready.');
     } catch (cause) {
       await this.stop();
@@ -70,6 +74,11 @@ export class ProcessLauncher {
     await Promise.all([...this.hosts].map((host) => host.close()));
   }
 
+  private tellMechanism(): void {
+    const [host] = this.hosts;
+    if (host?.mechanism) this.options.onStart?.(host.mechanism);
+  }
+
   private leastLoaded(): ExecutorHost | undefined {
     let chosen: ExecutorHost | undefined;
     if (this.stopped) return chosen;
@@ -79,7 +88,7 @@ export class ProcessLauncher {
 
   /** `failures`: how many hosts in this place died young before this one. */
   private open(failures: number): ExecutorHost {
-    const host = ExecutorHost.open();
+    const host = ExecutorHost.open({ ffi: this.options.ffi });
     this.hosts.add(host);
     void this.replaceWhenGone(host, failures);
     return host;

@@ -1,0 +1,77 @@
+/* oxlint-disable max-params, max-lines-per-function -- the C library's own signatures */
+import koffi from 'koffi';
+
+/**
+ * The C library that Node itself runs on.
+ * @throws Error where it has no such function
+ */
+export function bindLibc() {
+  const libc = koffi.load(null);
+  return {
+    close: libc.func('int close(int descriptor)') as (descriptor: number) => number,
+    epoll_create1: libc.func('int epoll_create1(int flags)') as (flags: number) => number,
+    epoll_ctl: libc.func('int epoll_ctl(int set, int operation, int descriptor, void *event)') as (
+      set: number,
+      operation: number,
+      descriptor: number,
+      event: Buffer,
+    ) => number,
+    epoll_wait: libc.func('int epoll_wait(int set, void *events, int count, int timeout)') as (
+      set: number,
+      events: Buffer,
+      count: number,
+      timeout: number,
+    ) => number,
+    fcntl: libc.func('int fcntl(int descriptor, int command, int value)') as (descriptor: number, command: number, value: number) => number,
+    pipe2: libc.func('int pipe2(void *ends, int flags)') as (ends: Int32Array, flags: number) => number,
+    posix_spawn: libc.func(
+      'int posix_spawn(void *pid, const char *file, void *actions, void *attributes, const char **argv, const char **envp)',
+    ) as (
+      pid: Int32Array,
+      file: string,
+      actions: Buffer,
+      attributes: Buffer,
+      argv: readonly (string | null)[],
+      envp: readonly (string | null)[],
+    ) => number,
+    posix_spawn_file_actions_addchdir_np: libc.func('int posix_spawn_file_actions_addchdir_np(void *actions, const char *folder)') as (
+      actions: Buffer,
+      folder: string,
+    ) => number,
+    posix_spawn_file_actions_adddup2: libc.func('int posix_spawn_file_actions_adddup2(void *actions, int from, int to)') as (
+      actions: Buffer,
+      from: number,
+      to: number,
+    ) => number,
+    posix_spawn_file_actions_addopen: libc.func(
+      'int posix_spawn_file_actions_addopen(void *actions, int descriptor, const char *path, int flags, uint32_t mode)',
+    ) as (actions: Buffer, descriptor: number, path: string, flags: number, mode: number) => number,
+    posix_spawn_file_actions_destroy: libc.func('int posix_spawn_file_actions_destroy(void *actions)') as (actions: Buffer) => number,
+    posix_spawn_file_actions_init: libc.func('int posix_spawn_file_actions_init(void *actions)') as (actions: Buffer) => number,
+    posix_spawnattr_init: libc.func('int posix_spawnattr_init(void *attributes)') as (attributes: Buffer) => number,
+    posix_spawnattr_setflags: libc.func('int posix_spawnattr_setflags(void *attributes, short flags)') as (
+      attributes: Buffer,
+      flags: number,
+    ) => number,
+    posix_spawnattr_setsigdefault: libc.func('int posix_spawnattr_setsigdefault(void *attributes, void *signals)') as (
+      attributes: Buffer,
+      signals: Buffer,
+    ) => number,
+    posix_spawnattr_setsigmask: libc.func('int posix_spawnattr_setsigmask(void *attributes, void *signals)') as (
+      attributes: Buffer,
+      signals: Buffer,
+    ) => number,
+    read: libc.func('long read(int descriptor, void *into, size_t count)') as (
+      descriptor: number,
+      into: Buffer,
+      count: number,
+    ) => number | bigint,
+    sigfillset: libc.func('int sigfillset(void *signals)') as (signals: Buffer) => number,
+    syscall: libc.func('long syscall(long number, int pid, unsigned int flags)') as (
+      number: number,
+      pid: number,
+      flags: number,
+    ) => number | bigint,
+    waitpid: libc.func('int waitpid(int pid, void *status, int options)') as (pid: number, status: Int32Array, options: number) => number,
+  };
+}

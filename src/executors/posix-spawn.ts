@@ -1,0 +1,221 @@
+import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
+import koffi from 'koffi';
+import type { OutputStream } from '../domain/run.js';
+import { bindLibc } from './libc.js';
+import type { LaunchRequest } from './launcher-protocol.js';
+import type { Child, ChildEvents } from './launcher-spawn.js';
+
+const O_CLOEXEC = 0o2000000;
+const O_NONBLOCK = 0o4000;
+const F_SETFL = 4;
+const WNOHANG = 1;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLLIN = 1;
+const PIDFD_OPEN = 434;
+/** POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID; the same in glibc and musl. */
+const SPAWN_FLAGS = 0x04 | 0x08 | 0x80;
+/** More than any libc needs for its opaque structures (glibc: 80, 336 and 128 bytes). */
+const OPAQUE_BYTES = 1_024;
+const READ_BYTES = 65_536;
+const EVENTS = 128;
+/** `struct epoll_event` is packed on x86-64 alone. */
+const [EVENT_BYTES, EVENT_DATA] = process.arch === 'x64' ? [12, 4] : [16, 8];
+
+/**
+ * Starts programs by posix_spawn(3), called through an FFI: the child shares the pages of this process until it has become the
+ * program, so that nothing is copied, however large this process is. Pipes and ends of children are watched in one epoll set.
+ */
+export class PosixSpawner {
+  private readonly libc = bindLibc();
+  private readonly attributes = Buffer.alloc(OPAQUE_BYTES);
+  private readonly epoll: number;
+  private readonly ready = Buffer.alloc(EVENTS * EVENT_BYTES);
+  private readonly chunk = Buffer.alloc(READ_BYTES);
+  private readonly watched = new Map<number, () => void>();
+  /** Held, because with its handle the polling would be collected too. */
+  readonly polling: ReturnType<typeof koffi.node.poll>;
+
+  /** @throws Error where the library or one of its functions is missing */
+  constructor() {
+    const { libc, attributes } = this;
+    const signals = Buffer.alloc(OPAQUE_BYTES);
+    libc.posix_spawnattr_init(attributes);
+    libc.posix_spawnattr_setsigmask(attributes, signals);
+    libc.sigfillset(signals);
+    libc.posix_spawnattr_setsigdefault(attributes, signals);
+    const failure = libc.posix_spawnattr_setflags(attributes, SPAWN_FLAGS);
+    this.epoll = libc.epoll_create1(O_CLOEXEC);
+    if (failure !== 0 || this.epoll < 0) throw new Error('This libc lacks what is needed to start programs.');
+    this.polling = koffi.node.poll(this.epoll, () => this.dispatch());
+  }
+
+  /** Like `spawnChild`; takes no stdin. */
+  spawn(request: LaunchRequest, events: ChildEvents): Child | null {
+    const pipes: Pipe[] = [];
+    try {
+      const [stdout, stderr] = [this.pipe(pipes), this.pipe(pipes)];
+      const pid = this.start(request, stdout, stderr);
+      return new SpawnedChild(this, pid, stdout.readEnd, stderr.readEnd, events);
+    } catch (error) {
+      for (const { readEnd } of pipes) this.libc.close(readEnd);
+      if (!(error instanceof SystemError)) throw error;
+      events.onFailure(error.code);
+      return null;
+    } finally {
+      for (const { writeEnd } of pipes) this.libc.close(writeEnd);
+    }
+  }
+
+  /** @param onReady called whenever there is something to read, or the end */
+  watch(descriptor: number, onReady: () => void): void {
+    const event = Buffer.alloc(EVENT_BYTES);
+    event.writeUInt32LE(EPOLLIN, 0);
+    event.writeInt32LE(descriptor, EVENT_DATA);
+    this.watched.set(descriptor, onReady);
+    this.libc.epoll_ctl(this.epoll, EPOLL_CTL_ADD, descriptor, event);
+  }
+
+  /** Before it is closed: a child between its birth and its program may hold a copy, which would keep the registration alive. */
+  unwatch(descriptor: number): void {
+    if (this.watched.delete(descriptor)) this.libc.epoll_ctl(this.epoll, EPOLL_CTL_DEL, descriptor, this.ready);
+  }
+
+  close(descriptor: number): void {
+    this.unwatch(descriptor);
+    this.libc.close(descriptor);
+  }
+
+  /** What can be read now: undefined for nothing yet, null at the end. */
+  read(descriptor: number): Buffer | null | undefined {
+    const bytes = Number(this.libc.read(descriptor, this.chunk, READ_BYTES));
+    if (bytes > 0) return Buffer.from(this.chunk.subarray(0, bytes));
+    return bytes === 0 ? null : undefined;
+  }
+
+  /** Descriptor that becomes readable when the process has ended. */
+  openProcess(pid: number): number {
+    return Number(this.libc.syscall(PIDFD_OPEN, pid, 0));
+  }
+
+  /** Raw status of wait(2); undefined while the process lives. */
+  reap(pid: number): number | undefined {
+    const status = new Int32Array(1);
+    return this.libc.waitpid(pid, status, WNOHANG) === pid ? status[0] : undefined;
+  }
+
+  private start({ file, argv, env, cwd }: LaunchRequest, stdout: Pipe, stderr: Pipe): number {
+    const { libc } = this;
+    const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    // What a C string cannot hold would be cut.
+    if (file === '' || [file, cwd, ...argv, ...variables].some((text) => text.includes('\0')))
+      throw new SystemError('ERR_INVALID_ARG_VALUE');
+    const actions = Buffer.alloc(OPAQUE_BYTES);
+    const pid = new Int32Array(1);
+    libc.posix_spawn_file_actions_init(actions);
+    libc.posix_spawn_file_actions_addopen(actions, 0, '/dev/null', 0, 0);
+    libc.posix_spawn_file_actions_adddup2(actions, stdout.writeEnd, 1);
+    libc.posix_spawn_file_actions_adddup2(actions, stderr.writeEnd, 2);
+    libc.posix_spawn_file_actions_addchdir_np(actions, cwd);
+    const failure = libc.posix_spawn(pid, file, actions, this.attributes, [...argv, null], [...variables, null]);
+    libc.posix_spawn_file_actions_destroy(actions);
+    if (failure !== 0) throw new SystemError(getSystemErrorName(-failure));
+    return pid[0]!;
+  }
+
+  /** Adds itself to `pipes`. */
+  private pipe(pipes: Pipe[]): Pipe {
+    const ends = new Int32Array(2);
+    if (this.libc.pipe2(ends, O_CLOEXEC) !== 0) throw new SystemError(getSystemErrorName(-koffi.errno()));
+    const [readEnd, writeEnd] = ends as unknown as [number, number];
+    this.libc.fcntl(readEnd, F_SETFL, O_NONBLOCK);
+    const pipe = { readEnd, writeEnd };
+    pipes.push(pipe);
+    return pipe;
+  }
+
+  private dispatch(): void {
+    const count = this.libc.epoll_wait(this.epoll, this.ready, EVENTS, 0);
+    const descriptors = Array.from({ length: Math.max(0, count) }, (_, index) => this.ready.readInt32LE(index * EVENT_BYTES + EVENT_DATA));
+    for (const descriptor of descriptors) this.watched.get(descriptor)?.();
+  }
+}
+
+interface Pipe {
+  readonly readEnd: number;
+  readonly writeEnd: number;
+}
+
+/** A system call failed; `code` is the name of its errno. */
+class SystemError extends Error {
+  constructor(readonly code: string) {
+    super(code);
+  }
+}
+
+class SpawnedChild implements Child {
+  private readonly process: number;
+  private readonly open: Map<number, OutputStream>;
+  private status: number | undefined;
+
+  constructor(
+    private readonly spawner: PosixSpawner,
+    readonly pid: number,
+    stdout: number,
+    stderr: number,
+    private readonly events: ChildEvents,
+  ) {
+    this.open = new Map([
+      [stdout, 'stdout'],
+      [stderr, 'stderr'],
+    ]);
+    this.process = spawner.openProcess(pid);
+    this.resume();
+    spawner.watch(this.process, () => this.onExit());
+  }
+
+  pause(): void {
+    for (const descriptor of this.open.keys()) this.spawner.unwatch(descriptor);
+  }
+
+  resume(): void {
+    for (const [descriptor, stream] of this.open) {
+      this.spawner.unwatch(descriptor);
+      this.spawner.watch(descriptor, () => this.onReadable(descriptor, stream));
+    }
+  }
+
+  abandonPipes(): void {
+    for (const descriptor of this.open.keys()) this.spawner.close(descriptor);
+    this.open.clear();
+    this.endIfOver();
+  }
+
+  private onReadable(descriptor: number, stream: OutputStream): void {
+    const data = this.spawner.read(descriptor);
+    if (data) return this.events.onOutput(stream, data);
+    if (data === undefined) return;
+    this.spawner.close(descriptor);
+    this.open.delete(descriptor);
+    this.endIfOver();
+  }
+
+  private onExit(): void {
+    this.status = this.spawner.reap(this.pid);
+    if (this.status === undefined) return;
+    this.spawner.close(this.process);
+    this.endIfOver();
+  }
+
+  private endIfOver(): void {
+    if (this.status === undefined || this.open.size > 0) return;
+    const signal = this.status & 0x7f;
+    this.events.onEnd(signal === 0 ? (this.status >> 8) & 0xff : null, signal === 0 ? null : signalName(signal));
+  }
+}
+
+function signalName(number: number): NodeJS.Signals {
+  const [name] = Object.entries(constants.signals).find(([, value]) => value === number) ?? ['SIGKILL'];
+  return name as NodeJS.Signals;
+}
