@@ -169,12 +169,12 @@ const LIVING = [
   EventBus,
   Metrics,
   Admission,
-];
+] as const;
 
 function gateway({ settings, logger }: Ingredients): Provider {
   return {
     provide: Gateway,
-    inject: LIVING,
+    inject: [...LIVING],
     useFactory: (
       ...[lock, storage, db, runStore, audit, keys, catalogue, launcher, runs, readiness, clock, events, metrics, admission]: Living
     ) => {
@@ -184,19 +184,8 @@ function gateway({ settings, logger }: Ingredients): Provider {
   };
 }
 
-type Living = [
-  DataDirLock,
-  SqliteDb,
-  Db,
-  RunStore,
-  AuditLog,
-  KeyService,
-  Catalogue,
-  ProcessLauncher,
-  RunService,
-  ReadinessService,
-  Clock,
-  EventBus,
-  Metrics,
-  Admission,
-];
+/** Instances of {@link LIVING}, in its order. */
+type Living = InstancesOf<typeof LIVING>;
+type InstancesOf<Classes extends readonly unknown[]> = {
+  -readonly [Place in keyof Classes]: Classes[Place] extends { prototype: infer Instance } ? Instance : never;
+};

@@ -17,6 +17,7 @@ import { MAX_ADDRESS_LENGTH, routableAddress } from './http/address.js';
 import { unwrapAnswers } from './http/answer.js';
 import { acceptJsonBodies } from './http/body-parser.js';
 import { createRequestContext, newId } from './http/request-context.js';
+import { clientLeft } from './http/request-end.js';
 import { createSecurityHeaders } from './http/security-headers.js';
 import { ROUTE_MARK } from './http/route-access.js';
 import { RoutingTable } from './http/routing-table.js';
@@ -113,7 +114,7 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
 function unanswerable({ raw }: FastifyRequest): GatewayError | undefined {
   if (raw.httpVersion === '1.1' && raw.headers.host === undefined)
     return new GatewayError('malformed_request', 'An HTTP/1.1 request names its host.');
-  if (raw.socket.remoteAddress === undefined) return new GatewayError('malformed_request', 'The client left before its answer began.');
+  if (raw.socket.remoteAddress === undefined) return clientLeft();
   return undefined;
 }
 

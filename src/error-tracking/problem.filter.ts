@@ -1,4 +1,5 @@
 import { addressFault } from '../http/address.js';
+import { clientLeft } from '../http/request-end.js';
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -48,7 +49,7 @@ export class ProblemFilter implements ExceptionFilter {
       const [code, detail] = BY_STATUS[thrown.getStatus()] ?? BY_STATUS[400]!;
       return new GatewayError(code, detail, { cause: thrown });
     }
-    if (hasClientLeft(thrown)) return new GatewayError('malformed_request', 'The client left before its answer began.', { cause: thrown });
+    if (hasClientLeft(thrown)) return clientLeft(thrown);
     return new GatewayError('internal', 'The error is logged under this request id.', { cause: thrown });
   }
 

@@ -1,6 +1,6 @@
 /**
- * Entry point of an executor host: a small process that starts programs for the gateway. Spawning copies the page tables of
- * the spawner and blocks its event loop, so it is done here, where there are few pages and nobody waits.
+ * Entry point of an executor host: a small process that starts programs for the gateway. Starting one blocks the event
+ * loop, and by Node's own means copies the page tables, so it is done here, where there are few pages and nobody waits.
  * Started by `ExecutorHost`, fed over the IPC channel; it ends when the channel does, however the gateway ended.
  */
 import { closeInheritedDescriptors, descriptorLimit } from './launcher-descriptors.js';

@@ -25,7 +25,7 @@ export interface Child {
 export type SpawnChild = (request: LaunchRequest, events: ChildEvents) => Child | null;
 
 /**
- * The one place where a process is made. The child has descriptors 0 to 2 only, default signal handling, exactly the environment
+ * Starts a program by Node's own means; `PosixSpawner` does the same faster. The child has descriptors 0 to 2 only, default signal handling, exactly the environment
  * given, and no shell between it and its argv.
  * @returns null when nothing was started
  */

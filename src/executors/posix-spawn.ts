@@ -37,7 +37,7 @@ export class PosixSpawner {
   /** Held, because with its handle the polling would be collected too. */
   readonly polling: ReturnType<typeof koffi.node.poll>;
 
-  /** @throws Error where the library or one of its functions is missing */
+  /** @throws Error where the library, one of its functions or a system call is missing */
   constructor() {
     const { libc, attributes } = this;
     const signals = Buffer.alloc(OPAQUE_BYTES);
@@ -47,7 +47,9 @@ export class PosixSpawner {
     libc.posix_spawnattr_setsigdefault(attributes, signals);
     const failure = libc.posix_spawnattr_setflags(attributes, SPAWN_FLAGS);
     this.epoll = libc.epoll_create1(O_CLOEXEC);
-    if (failure !== 0 || this.epoll < 0) throw new Error('This libc lacks what is needed to start programs.');
+    const self = this.openProcess(process.pid);
+    if (failure !== 0 || this.epoll < 0 || self < 0) throw new Error('This system lacks what is needed to start programs.');
+    libc.close(self);
     this.polling = koffi.node.poll(this.epoll, () => this.dispatch());
   }
 
@@ -68,8 +70,9 @@ export class PosixSpawner {
     }
   }
 
-  /** @param onReady called whenever there is something to read, or the end */
+  /** Does nothing when it is watched already. @param onReady called whenever there is something to read, or the end */
   watch(descriptor: number, onReady: () => void): void {
+    if (this.watched.has(descriptor)) return;
     const event = Buffer.alloc(EVENT_BYTES);
     event.writeUInt32LE(EPOLLIN, 0);
     event.writeInt32LE(descriptor, EVENT_DATA);
@@ -180,10 +183,7 @@ class SpawnedChild implements Child {
   }
 
   resume(): void {
-    for (const [descriptor, stream] of this.open) {
-      this.spawner.unwatch(descriptor);
-      this.spawner.watch(descriptor, () => this.onReadable(descriptor, stream));
-    }
+    for (const [descriptor, stream] of this.open) this.spawner.watch(descriptor, () => this.onReadable(descriptor, stream));
   }
 
   abandonPipes(): void {

@@ -9,10 +9,11 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { verifyChain } from '../../audit/audit-verifier.js';
 import { auditAppend, intent, openStore, sampleRun, temporaryFolder, withDatabase } from '../../../test/kit/storage.js';
+import { where } from '../../../test/kit/where.js';
 
 const COMMITTER = fileURLToPath(new URL('../../../test/kit/committer.js', import.meta.url));
-const withStrace = existsSync('/usr/bin/strace') && process.platform === 'linux' ? it : it.skip;
-const withTmpfs = canMount() ? it : it.skip;
+const withStrace = where(existsSync('/usr/bin/strace') && process.platform === 'linux', 'there is no strace');
+const withTmpfs = where(canMount(), 'a tmpfs may not be mounted here');
 
 describe('the embedded store under violence', () => {
   let folder: string;

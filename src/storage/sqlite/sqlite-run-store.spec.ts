@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { finished, intent, openStore, sampleRun, type TestStore, withDatabase } from '../../../test/kit/storage.js';
+import { where } from '../../../test/kit/where.js';
 import type { Run } from '../../domain/run.js';
 import { isAlive, processIdentity } from './process-identity.js';
 
-const onLinux = process.platform === 'linux' ? it : it.skip;
+const onLinux = where(process.platform === 'linux', 'this is no Linux');
 
 describe('the run history', () => {
   let store: TestStore;

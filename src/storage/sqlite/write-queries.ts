@@ -16,25 +16,7 @@ const KEY_COLUMNS = [
   'revoked_at',
   'last_used_at',
 ] as const satisfies readonly (keyof KeyRow)[];
-const RUN_COLUMNS = [
-  'id',
-  'command',
-  'command_version',
-  'principal_id',
-  'args',
-  'request_id',
-  'status',
-  'outcome',
-  'truncated',
-  'redactions',
-  'cached',
-  'attempts',
-  'queued_at',
-  'started_at',
-  'finished_at',
-  'duration_ms',
-  'owner',
-] as const satisfies readonly (keyof RunRow)[];
+/** What changes when a run ends. */
 const FINISH_COLUMNS = [
   'status',
   'outcome',
@@ -45,6 +27,17 @@ const FINISH_COLUMNS = [
   'started_at',
   'finished_at',
   'duration_ms',
+] as const satisfies readonly (keyof RunRow)[];
+const RUN_COLUMNS = [
+  'id',
+  'command',
+  'command_version',
+  'principal_id',
+  'args',
+  'request_id',
+  'queued_at',
+  'owner',
+  ...FINISH_COLUMNS,
 ] as const satisfies readonly (keyof RunRow)[];
 const OUTPUT_COLUMNS = ['run_id', 'bytes', 'chunks'] as const satisfies readonly (keyof OutputRow)[];
 const AUDIT_COLUMNS = [
