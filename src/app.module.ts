@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { type DynamicModule, Global, Module, type Provider } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { AuditModule } from './audit/audit.module.js';
@@ -16,11 +17,12 @@ import { SystemClock } from './config/system-clock.js';
 import { AuditStore } from './domain/audit.js';
 import { AuditLog } from './domain/audit-log.js';
 import { Db, WriteHealth } from './domain/db.js';
+import { Launcher } from './domain/launcher.js';
 import { Clock, EventBus, RateCounter } from './domain/ports.js';
 import { KeyStore, RunStore } from './domain/stores.js';
 import { InProcessEventBus } from './events/in-process-event-bus.js';
 import { BUILTIN_NAMES, BuiltinExecutor } from './executors/builtin.executor.js';
-import { ProcessLauncher } from './executors/launcher.js';
+import { ProcessLauncher } from './launcher/process-launcher.js';
 import { ProcessExecutor } from './executors/process.executor.js';
 import { Gateway } from './gateway.js';
 import { HealthModule } from './health/health.module.js';
@@ -130,21 +132,16 @@ function execution({ settings, logger, catalogueVariable }: Ingredients): Provid
       provide: ProcessLauncher,
       useFactory: () =>
         new ProcessLauncher({
-          onStart: (mechanism) =>
-            mechanism === 'posix_spawn'
-              ? logger.debug({ mechanism }, 'executor hosts are up')
-              : logger.warn(
-                  { mechanism },
-                  'posix_spawn cannot be called on this system: programs are started by child_process, which is slower',
-                ),
+          containment: { mode: settings.SANDBOX, folder: resolve(settings.DATA_DIR, 'sandbox'), hidden: ownFiles(settings) },
           onHostLost: (host) => logger.error(host, 'an executor host went away; its runs are lost and a new one starts'),
         }),
     },
+    { provide: Launcher, useExisting: ProcessLauncher },
     { provide: Resilience, useFactory: () => new Resilience() },
     {
       provide: RunExecution,
-      inject: [ProcessLauncher, Resilience, Metrics, Clock],
-      useFactory: (launcher: ProcessLauncher, resilience: Resilience, metrics: Metrics, clock: Clock) =>
+      inject: [Launcher, Resilience, Metrics, Clock],
+      useFactory: (launcher: Launcher, resilience: Resilience, metrics: Metrics, clock: Clock) =>
         new RunExecution([new ProcessExecutor(launcher, { killGraceMs: settings.KILL_GRACE }), new BuiltinExecutor()], {
           resilience,
           metrics,
@@ -152,6 +149,11 @@ function execution({ settings, logger, catalogueVariable }: Ingredients): Provid
         }),
     },
   ];
+}
+
+/** What no program of the catalogue has any business with. */
+function ownFiles({ DATA_DIR }: Settings): string[] {
+  return [DATA_DIR, '.env', 'sallyport.yaml'].map((path) => resolve(path));
 }
 
 const LIVING = [

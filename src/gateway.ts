@@ -7,7 +7,7 @@ import type { AuditLog } from './domain/audit-log.js';
 import type { Db } from './domain/db.js';
 import type { Clock } from './domain/ports.js';
 import type { RunStore } from './domain/stores.js';
-import type { ProcessLauncher } from './executors/launcher.js';
+import type { ProcessLauncher } from './launcher/process-launcher.js';
 import type { ReadinessService } from './health/readiness.js';
 import { closeLostRuns } from './runs/run-recovery.js';
 import type { RunService } from './runs/run.service.js';
@@ -53,6 +53,9 @@ export class Gateway {
     await this.openStore();
     await this.parts.catalogue.reload();
     await this.parts.launcher.start();
+    const { gaps, ...contained } = this.parts.launcher.containment;
+    this.parts.logger.info(contained, 'containment of programs');
+    for (const gap of gaps) this.parts.logger.warn(`not contained: ${gap}`);
   }
 
   /**

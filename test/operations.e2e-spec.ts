@@ -711,7 +711,11 @@ describe('output of commands', () => {
       audit: JSON.stringify((await admin.get('/audit?limit=200')).body),
       metrics: (await anonymous.get<string>('/metrics')).body,
       log: await everythingSaid(),
-      ...Object.fromEntries(readdirSync(home.dataDir).map((name) => [name, readFileSync(join(home.dataDir, name), 'latin1')])),
+      ...Object.fromEntries(
+        readdirSync(home.dataDir, { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isFile())
+          .map(({ parentPath, name }) => [name, readFileSync(join(parentPath, name), 'latin1')]),
+      ),
     };
     for (const [place, text] of Object.entries(places))
       for (const secret of secrets) expect([place, text.includes(secret)]).toEqual([place, false]);

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { parseDuration, parseRate, parseSize } from '../config/units.js';
 import { EFFECTS, OUTPUT_PARSERS } from '../domain/command.js';
+import { SANDBOX_PROFILES } from '../domain/sandbox.js';
 import { paramSchema } from './param-types.js';
 import { INTERPRETERS } from './scripts.js';
 
 const DAY_MS = 86_400_000;
 const MAX_OUTPUT_BYTES = 256 * 1024 ** 2;
+const MAX_MEMORY_BYTES = 1024 ** 4;
 
 /** A quantity written as a word (`30s`, `1MiB`, `100/min`) and read as what it means. */
 function word<T>(parse: (text: string) => T | undefined, expectation: string, example: string) {
@@ -71,6 +73,27 @@ const limits = z.strictObject({
   concurrent: z.int().min(1).max(10_000).optional().meta({ description: 'Runs at one time' }),
   rate: word(parseRate, 'a rate such as 30/min (per s, min, h or d)', '30/min').optional(),
   output: word(within(parseSize, MAX_OUTPUT_BYTES), 'a size from 1B to 256MiB, such as 1MiB', '1MiB').optional(),
+  memory: word(within(parseSize, MAX_MEMORY_BYTES), 'a size from 1B to 1TiB, such as 512MiB', '512MiB')
+    .optional()
+    .meta({ description: 'Memory; 1GiB in a sandbox' }),
+  processes: z.int().min(1).max(100_000).optional().meta({ description: 'Processes and threads at one time; 256 in a sandbox' }),
+  cpu: time('a duration from 1ms to 24h, such as 10s', '10s')
+    .optional()
+    .meta({ description: 'Processor time of each process, in whole seconds' }),
+  file: word(within(parseSize, MAX_MEMORY_BYTES), 'a size from 1B to 1TiB, such as 100MiB', '100MiB')
+    .optional()
+    .meta({ description: 'Size of each file that is written; 1GiB in a sandbox' }),
+  openFiles: z.int().min(8).max(1_000_000).optional().meta({ description: 'Descriptors of each process; 1024 in a sandbox' }),
+});
+
+const folders = z.array(z.string().min(1).max(4_096)).max(64).default([]);
+const sandbox = z.strictObject({
+  profile: z
+    .enum(SANDBOX_PROFILES, { error: `expected one of ${SANDBOX_PROFILES.join(', ')}` })
+    .optional()
+    .meta({ description: 'What the program may reach; `pure` for a command that reads, else `workspace`' }),
+  read: folders.meta({ description: 'Files and folders it sees beside those of the system and the roots of its path params' }),
+  write: folders.meta({ description: 'Folders it may write to' }),
 });
 
 /** One command as a catalogue file declares it. */
@@ -111,6 +134,7 @@ export const commandSchema = z.strictObject({
     .meta({ description: 'Added to PATH, HOME and LANG; nothing else is inherited' }),
   cwd: z.string().min(1).optional().meta({ description: 'Working directory; / unless given' }),
   stdin: z.string().optional().meta({ description: 'The param that goes to stdin, as "{x}"' }),
+  sandbox: sandbox.prefault({}),
   output: z.strictObject({ parse: z.enum(OUTPUT_PARSERS).default('text') }).prefault({}),
   optional: z.boolean().default(false).meta({ description: 'Leave the command out, with a warning, where its program is not installed' }),
 });

@@ -48,6 +48,8 @@ describe('a command', () => {
       env: { PATH: '/usr/bin:/bin', HOME: '/nonexistent', LANG: 'C', MODE: 'x' },
       cwd: '/',
       stdin: null,
+      sandbox: { profile: 'pure', read: [], write: [] },
+      limits: { cpuSeconds: null, memoryBytes: 1024 ** 3, processes: 256, fileBytes: 1024 ** 3, openFiles: 1024 },
       files: [],
     });
   });

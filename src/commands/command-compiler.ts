@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { canonicalJson } from '../domain/audit.js';
+import type { Sandbox } from '../domain/sandbox.js';
 import type { CheckedArguments, Command, Invocation, Preparation } from '../domain/command.js';
 import { ArgumentCheck } from './argument-check.js';
 import type { CommandDeclaration } from './catalogue-schema.js';
@@ -26,6 +27,7 @@ export interface Surroundings {
   readonly roots: ReadonlyMap<string, string>;
   /** Credentials that the catalogue itself puts into `env`. */
   readonly envSecrets: readonly string[];
+  readonly sandbox: Sandbox;
 }
 
 export interface CompilerOptions {
@@ -79,10 +81,11 @@ function isEmpty(raw: unknown): boolean {
   return raw === undefined || (typeof raw === 'object' && raw !== null && !Array.isArray(raw) && Object.keys(raw).length === 0);
 }
 
-function invokerOf(name: string, declaration: CommandDeclaration, { file, cwd, env }: Surroundings): Invoke {
+function invokerOf(name: string, declaration: CommandDeclaration, surroundings: Surroundings): Invoke {
+  const { file, cwd, env, sandbox } = surroundings;
   const { builtin } = declaration;
   if (builtin !== undefined || file === null) return (args) => ({ kind: 'builtin', name: builtin ?? name, args });
-  const plan = new ProcessPlan({ name, declaration, file, cwd, env });
+  const plan = new ProcessPlan({ name, declaration, file, cwd, env, sandbox });
   return (values) => plan.invocation(values);
 }
 
@@ -107,8 +110,8 @@ function propertiesOf(name: string, declaration: CommandDeclaration, { defaults 
 }
 
 /** Covers the declaration as written and what it was resolved to, but no value of a variable in `env`: that may be a credential. */
-function versionOf(name: string, declaration: CommandDeclaration, { file, cwd, roots }: Surroundings): string {
-  return hash('sha256', canonicalJson({ name, declaration, file, cwd, roots: [...roots] }));
+function versionOf(name: string, declaration: CommandDeclaration, { file, cwd, roots, sandbox }: Surroundings): string {
+  return hash('sha256', canonicalJson({ name, declaration, file, cwd, roots: [...roots], sandbox }));
 }
 
 /** Required params with a value of their type, others with their default. */

@@ -1,3 +1,4 @@
+import type { SandboxProfile } from '../domain/sandbox.js';
 import type { Finding } from './catalogue-mistakes.js';
 import type { CommandDeclaration, ExecElement } from './catalogue-schema.js';
 import { variableRefusal } from './environment.js';
@@ -40,6 +41,7 @@ const RULES: readonly ((declaration: CommandDeclaration, builtins: readonly stri
   repetitionRule,
   argvRule,
   codeRule,
+  sandboxRule,
   stdinRule,
   environmentRule,
   paramRule,
@@ -117,6 +119,28 @@ function codeRule({ exec }: CommandDeclaration): readonly Finding[] {
     return template.prefix === '' ? announcesCode(texts[index - 1] ?? '') : announcesCode(template.prefix);
   });
   return isCode ? [{ path: ['exec'], message: 'a param would be run as code: use script, where arguments are positional parameters' }] : [];
+}
+
+/** What would have no effect is a mistake, not a wish. */
+function sandboxRule({ builtin, sandbox, effect }: CommandDeclaration): readonly Finding[] {
+  const { profile, read, write } = sandbox;
+  const at = (key: string, message: string): Finding => ({ path: ['sandbox', key], message });
+  if (builtin !== undefined)
+    return profile === undefined && read.length + write.length === 0
+      ? []
+      : [{ path: ['sandbox'], message: 'has no meaning for a builtin' }];
+  const effective = profileOf(profile, effect);
+  if (effective === 'host')
+    return read.length + write.length === 0
+      ? []
+      : [{ path: ['sandbox'], message: 'a program outside of a sandbox reads and writes what the gateway may' }];
+  if (effective === 'pure' && write.length > 0) return [at('write', 'nothing is written in the profile pure: take workspace')];
+  return [];
+}
+
+/** The sandbox profile of a command that names none follows from its effect. */
+export function profileOf(declared: SandboxProfile | undefined, effect: CommandDeclaration['effect']): SandboxProfile {
+  return declared ?? (effect === 'read' ? 'pure' : 'workspace');
 }
 
 function stdinRule(declaration: CommandDeclaration): readonly Finding[] {

@@ -1,4 +1,5 @@
 import type { CheckedArguments, ProcessInvocation } from '../domain/command.js';
+import type { ResourceLimits, Sandbox } from '../domain/sandbox.js';
 import { invalidArguments } from './argument-check.js';
 import type { CommandDeclaration } from './catalogue-schema.js';
 import { goesToFile, templatesOf } from './declaration-rules.js';
@@ -19,7 +20,18 @@ export interface ProcessPlanSource {
   readonly cwd: string;
   /** The child's environment, variables replaced, without entries that hold a param. */
   readonly env: Readonly<Record<string, string>>;
+  readonly sandbox: Sandbox;
 }
+
+/** What programs in a sandbox get unless their command says otherwise. */
+const CONTAINED_LIMITS: ResourceLimits = {
+  cpuSeconds: null,
+  memoryBytes: 1024 ** 3,
+  processes: 256,
+  fileBytes: 1024 ** 3,
+  openFiles: 1_024,
+};
+const NO_LIMITS: ResourceLimits = { cpuSeconds: null, memoryBytes: null, processes: null, fileBytes: null, openFiles: null };
 
 /** Turns checked arguments into the process to start. Everything that can be decided before a call is. */
 export class ProcessPlan {
@@ -28,6 +40,7 @@ export class ProcessPlan {
   private readonly paramEnv: readonly (readonly [string, string])[];
   private readonly stdinParam: string | undefined;
   private readonly fileParams: readonly string[];
+  private readonly limits: ResourceLimits;
 
   constructor(private readonly source: ProcessPlanSource) {
     const { declaration, name } = source;
@@ -39,12 +52,13 @@ export class ProcessPlan {
       return param === undefined ? [] : [[variable, param] as const];
     });
     this.stdinParam = stdin === undefined ? undefined : parsePlaceholder(stdin);
+    this.limits = limitsOf(declaration, source.sandbox);
     this.fileParams = Object.keys(params).filter((param) => params[param] && goesToFile(params[param]));
   }
 
   /** @throws GatewayError `invalid_arguments` when argv and environment are larger than a process can be given */
   invocation(values: CheckedArguments): ProcessInvocation {
-    const { file, cwd, env } = this.source;
+    const { file, cwd, env, sandbox } = this.source;
     const textOf = (name: string) => this.textOf(name, values);
     const argv = [...this.head];
     fill(
@@ -70,6 +84,8 @@ export class ProcessPlan {
         const content = textOf(name);
         return content === undefined ? [] : [{ placeholder: fileMark(name), content }];
       }),
+      sandbox,
+      limits: this.limits,
     };
   }
 
@@ -86,6 +102,17 @@ export class ProcessPlan {
 /** Stands for the path of a private file. The NUL in it keeps it apart from every argument there can be. */
 function fileMark(name: string): string {
   return `\0{${name}}`;
+}
+
+function limitsOf({ limits }: CommandDeclaration, { profile }: Sandbox): ResourceLimits {
+  const usual = profile === 'host' ? NO_LIMITS : CONTAINED_LIMITS;
+  return {
+    cpuSeconds: limits.cpu === undefined ? usual.cpuSeconds : Math.ceil(limits.cpu / 1000),
+    memoryBytes: limits.memory ?? usual.memoryBytes,
+    processes: limits.processes ?? usual.processes,
+    fileBytes: limits.file ?? usual.fileBytes,
+    openFiles: limits.openFiles ?? usual.openFiles,
+  };
 }
 
 function holds(value: unknown): boolean {

@@ -1,11 +1,13 @@
 import { realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Sandbox } from '../domain/sandbox.js';
 import type { Finding } from './catalogue-mistakes.js';
 import type { CommandDeclaration } from './catalogue-schema.js';
 import type { Surroundings } from './command-compiler.js';
 import { baseEnvironment, expandVariables, namesSecret } from './environment.js';
 import { findProgram } from './executables.js';
 import { inKernelFolder } from './path-jail.js';
+import { profileOf } from './declaration-rules.js';
 import { parsePlaceholder } from './templates.js';
 
 /** Where the catalogue finds itself. */
@@ -30,11 +32,13 @@ export async function resolveSurroundings(declaration: CommandDeclaration, host:
   const roots = await resolveRoots(declaration, host, report);
   const cwd = declaration.cwd === undefined ? '/' : await resolveFolder(declaration.cwd, ['cwd'], host, report);
   const { env, envSecrets } = resolveEnvironment(declaration, host, report);
+  const sandbox = await resolveSandbox(declaration, host, { roots, cwd }, report);
   const program = await resolveProgram(declaration, host);
   if ('message' in program) report(program);
   if (mistakes.length > 0) return { kind: 'mistaken', mistakes };
   if ('absent' in program) return { kind: 'absent', finding: program.absent };
-  if ('file' in program) return { kind: 'resolved', surroundings: { file: program.file, cwd: cwd ?? '/', env, roots, envSecrets } };
+  if ('file' in program)
+    return { kind: 'resolved', surroundings: { file: program.file, cwd: cwd ?? '/', env, roots, envSecrets, sandbox } };
   return { kind: 'mistaken', mistakes };
 }
 
@@ -50,13 +54,44 @@ async function resolveRoots(declaration: CommandDeclaration, host: Host, report:
   return roots;
 }
 
-async function resolveFolder(text: string, path: readonly string[], host: Host, report: Report): Promise<string | undefined> {
+/** The roots of path params and the working folder are always to be seen: they are declared. */
+async function resolveSandbox(
+  { sandbox, effect }: CommandDeclaration,
+  host: Host,
+  { roots, cwd }: { roots: ReadonlyMap<string, string>; cwd: string | undefined },
+  report: Report,
+): Promise<Sandbox> {
+  const profile = profileOf(sandbox.profile, effect);
+  if (profile === 'host') return { profile, read: [], write: [] };
+  const read: string[] = [...roots.values(), ...(cwd === undefined || cwd === '/' ? [] : [cwd])];
+  const write: string[] = [];
+  for (const [index, text] of sandbox.read.entries()) add(read, await resolvePlace(text, ['sandbox', 'read', index], host, report));
+  for (const [index, text] of sandbox.write.entries()) add(write, await resolveFolder(text, ['sandbox', 'write', index], host, report));
+  return { profile, read: unique(read), write: unique(write) };
+}
+
+function add(places: string[], place: string | undefined): void {
+  if (place !== undefined) places.push(place);
+}
+
+function unique(places: readonly string[]): readonly string[] {
+  return [...new Set(places)].sort();
+}
+
+async function resolveFolder(text: string, path: Finding['path'], host: Host, report: Report): Promise<string | undefined> {
+  const place = await resolvePlace(text, path, host, report);
+  if (place === undefined || (await stat(place)).isDirectory()) return place;
+  report({ path, message: 'expected a folder that exists' });
+  return undefined;
+}
+
+/** A folder or a file. */
+async function resolvePlace(text: string, path: Finding['path'], host: Host, report: Report): Promise<string | undefined> {
   const expanded = expand(text, path, host, report);
   if (expanded === undefined) return undefined;
-  const folder = await realpath(resolve(host.workingDirectory, expanded.text)).catch(() => undefined);
-  const isFolder = folder !== undefined && (await stat(folder).catch(() => undefined))?.isDirectory();
-  if (folder !== undefined && isFolder && !inKernelFolder(folder)) return folder;
-  report({ path, message: isFolder ? 'must not lie in a folder of the kernel' : 'expected a folder that exists' });
+  const place = await realpath(resolve(host.workingDirectory, expanded.text)).catch(() => undefined);
+  if (place !== undefined && !inKernelFolder(place)) return place;
+  report({ path, message: place === undefined ? 'expected a folder that exists' : 'must not lie in a folder of the kernel' });
   return undefined;
 }
 
@@ -73,7 +108,7 @@ function resolveEnvironment({ env }: CommandDeclaration, host: Host, report: Rep
   return { env: resolved, envSecrets };
 }
 
-function expand(text: string, path: readonly string[], host: Host, report: Report) {
+function expand(text: string, path: Finding['path'], host: Host, report: Report) {
   const expansion = expandVariables(text, host.variable);
   switch (expansion.kind) {
     case 'expanded':

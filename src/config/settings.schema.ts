@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SANDBOX_MODES } from '../domain/sandbox.js';
 import { parseDuration, parseRate, parseSize } from './units.js';
 
 /** A setting written as a word (`30s`, `1MiB`, `100/min`) and read as what it means. */
@@ -91,6 +92,11 @@ export const SETTINGS = {
   OUTPUT_LIMIT: setting(size, '1MiB', 'Output kept of one run unless its command says otherwise; the rest is counted and dropped'),
   RUN_TIMEOUT: setting(duration(1), '30s', 'Time a run may take unless its command says otherwise'),
   KILL_GRACE: setting(duration(0), '2s', 'Time between TERM and KILL when a run is ended from outside'),
+  SANDBOX: setting(
+    choice(...SANDBOX_MODES),
+    'auto',
+    'auto: contain programs with what the host offers, and say what is missing; require: refuse to start without; off: do not contain',
+  ),
   MAX_CONCURRENT_RUNS: setting(whole(1, 10_000), '64', 'Runs under way at one time'),
   QUEUE_LIMIT: setting(whole(0, 100_000), '1000', 'Runs that may wait for a slot; one more is refused as busy'),
   CACHE_LIMIT: setting(size, '32MiB', 'Memory for results of commands that declare `cache`'),

@@ -1,4 +1,5 @@
 import type { Role } from './principal.js';
+import type { ResourceLimits, Sandbox } from './sandbox.js';
 
 /** Dotted lower-case name, unique in the catalogue: `git.log`. */
 export type CommandName = string;
@@ -80,6 +81,8 @@ export interface ProcessInvocation {
    * takes the place of `placeholder` wherever that is a whole element of `argv` or ends an `--option=` element.
    */
   readonly files: readonly { readonly placeholder: string; readonly content: string }[];
+  readonly sandbox: Sandbox;
+  readonly limits: ResourceLimits;
 }
 
 export interface BuiltinInvocation {

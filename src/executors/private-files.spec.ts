@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { ProcessInvocation } from '../domain/command.js';
+import { PLAIN } from '../../test/fixtures/plain-launch.js';
 import { writePrivateFiles } from './private-files.js';
 
 let parent: string;
@@ -13,7 +14,8 @@ beforeEach(async () => {
 afterEach(() => rm(parent, { recursive: true, force: true }));
 
 function invocation(argv: string[], files: ProcessInvocation['files']): ProcessInvocation {
-  return { kind: 'process', file: '/bin/true', argv, env: {}, cwd: '/', stdin: null, files };
+  const { outputBytes: _output, privateFolder: _folder, ...plain } = PLAIN;
+  return { ...plain, kind: 'process', file: '/bin/true', argv, files };
 }
 
 describe('private files', () => {

@@ -6,6 +6,8 @@ import type { ProcessInvocation } from '../domain/command.js';
 export interface PrivateFiles {
   /** argv with the paths in the places of their placeholders. */
   readonly argv: readonly string[];
+  /** The folder that they are in; null when there are none. */
+  readonly folder: string | null;
   remove(): Promise<void>;
 }
 
@@ -15,13 +17,13 @@ export interface PrivateFiles {
  * @throws the file system's error
  */
 export async function writePrivateFiles({ argv, files }: ProcessInvocation, parent: string): Promise<PrivateFiles> {
-  if (files.length === 0) return { argv, remove: () => Promise.resolve() };
+  if (files.length === 0) return { argv, folder: null, remove: () => Promise.resolve() };
   const folder = await mkdtemp(join(parent, 'sallyport-'));
   const remove = () => removeFolder(folder);
   try {
     const paths = new Map(files.map(({ placeholder }, index) => [placeholder, join(folder, String(index))]));
     for (const { placeholder, content } of files) await writeFile(paths.get(placeholder) as string, content, { mode: 0o600, flag: 'wx' });
-    return { argv: argv.map((element) => replacePlaceholder(element, paths)), remove };
+    return { argv: argv.map((element) => replacePlaceholder(element, paths)), folder, remove };
   } catch (error) {
     await remove();
     throw error;

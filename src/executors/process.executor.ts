@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import type { Invocation, ProcessInvocation } from '../domain/command.js';
 import { GatewayError } from '../domain/errors.js';
 import { Executor, type ExecutionContext, type ExecutionEnd } from '../domain/executor.js';
-import type { ProcessLauncher } from './launcher.js';
+import type { Launcher } from '../domain/launcher.js';
 import { writePrivateFiles, type PrivateFiles } from './private-files.js';
 
 export interface ProcessExecutorOptions {
@@ -19,7 +20,7 @@ export class ProcessExecutor extends Executor {
   override readonly kind = 'process';
 
   constructor(
-    private readonly launcher: ProcessLauncher,
+    private readonly launcher: Launcher,
     private readonly options: ProcessExecutorOptions,
   ) {
     super();
@@ -36,17 +37,18 @@ export class ProcessExecutor extends Executor {
       return { kind: 'failed_to_start', reason: `the private files could not be written (${(error as NodeJS.ErrnoException).code})` };
     }
     try {
-      return context.signal.aborted ? ENDED_BEFORE_START : await this.run({ ...invocation, argv: files.argv }, context);
+      return context.signal.aborted ? ENDED_BEFORE_START : await this.run({ ...invocation, argv: files.argv }, files.folder, context);
     } finally {
       await files.remove();
     }
   }
 
-  private async run({ file, argv, env, cwd, stdin }: ProcessInvocation, context: ExecutionContext): Promise<ExecutionEnd> {
+  private async run(invocation: ProcessInvocation, privateFolder: string | null, context: ExecutionContext): Promise<ExecutionEnd> {
     const { promise, resolve } = Promise.withResolvers<ExecutionEnd>();
     let killing: NodeJS.Timeout | undefined;
+    const { kind: _kind, files: _files, env, ...rest } = invocation;
     const launched = this.launcher.launch(
-      { file, argv, env: { ...env, TRACEPARENT: context.traceparent }, cwd, stdin, outputBytes: context.outputBytes },
+      { ...rest, env: { ...env, TRACEPARENT: ownSpan(context.traceparent) }, privateFolder, outputBytes: context.outputBytes },
       { onOutput: (stream, data) => context.onOutput(stream, data), onTruncated: () => context.onTruncated(), onEnd: resolve },
     );
     const terminate = () => {
@@ -61,4 +63,10 @@ export class ProcessExecutor extends Executor {
       clearTimeout(killing);
     }
   }
+}
+
+/** The request's trace with a span of this start's own (W3C Trace Context, 3.2.2.4): no two processes started by us have the same. */
+function ownSpan(traceparent: string): string {
+  const [version, trace, , flags] = traceparent.split('-');
+  return `${version}-${trace}-${randomBytes(8).toString('hex')}-${flags}`;
 }

@@ -2,8 +2,9 @@ import { Controller, Get, Header, Inject } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Clock, EventBus } from '../domain/ports.js';
 import { Answer } from '../http/answer.js';
-import { Public } from '../http/route-access.js';
+import { Public, Requires } from '../http/route-access.js';
 import { VERSION } from '../config/version.js';
+import { type HealthDetails, HealthDetailsService } from './health-details.js';
 import { type Readiness, ReadinessService } from './readiness.js';
 
 export interface Liveness {
@@ -25,6 +26,7 @@ export class HealthController {
     @Inject(ReadinessService) private readonly readiness: ReadinessService,
     @Inject(EventBus) private readonly events: EventBus,
     @Inject(Clock) private readonly clock: Clock,
+    @Inject(HealthDetailsService) private readonly healthDetails: HealthDetailsService,
   ) {
     this.startedAt = clock.monotonic();
   }
@@ -51,5 +53,13 @@ export class HealthController {
   async ready(): Promise<Answer<Readiness>> {
     const readiness = await this.readiness.check();
     return new Answer(readiness.status === 'ready' ? 200 : 503, readiness);
+  }
+
+  @Get('health/details')
+  @Requires('readonly')
+  @Header('cache-control', 'no-store')
+  @ApiOperation({ summary: 'Health in detail: each service, what is contained and what is not, memory, event-loop lag' })
+  details(): Promise<HealthDetails> {
+    return this.healthDetails.describe();
   }
 }

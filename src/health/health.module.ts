@@ -1,5 +1,7 @@
 import { type DynamicModule, type InjectionToken, Module } from '@nestjs/common';
-import type { Probe } from '../domain/ports.js';
+import { Launcher } from '../domain/launcher.js';
+import { Clock, type Probe } from '../domain/ports.js';
+import { HealthDetailsService } from './health-details.js';
 import { HealthController } from './health.controller.js';
 import { ReadinessService } from './readiness.js';
 
@@ -10,7 +12,15 @@ export class HealthModule {
     return {
       module: HealthModule,
       controllers: [HealthController],
-      providers: [{ provide: ReadinessService, inject: probes, useFactory: (...rooms: Probe[]) => new ReadinessService(rooms) }],
+      providers: [
+        { provide: ReadinessService, inject: probes, useFactory: (...rooms: Probe[]) => new ReadinessService(rooms) },
+        {
+          provide: HealthDetailsService,
+          inject: [ReadinessService, Launcher, Clock],
+          useFactory: (readiness: ReadinessService, launcher: Launcher, clock: Clock) =>
+            new HealthDetailsService(readiness, launcher, clock),
+        },
+      ],
       exports: [ReadinessService],
     };
   }

@@ -30,7 +30,8 @@ export function witness(file: string): Declaration {
   });
 }
 
-/** A declaration with the keys that every command needs filled in. */
+/** A declaration with the keys that every command needs filled in. It is not contained: what a sandbox does is tried by tests of its own. */
 export function command(declaration: Declaration): Declaration {
-  return { summary: 'Serves a test', effect: 'read', ...declaration };
+  const isProgram = declaration['builtin'] === undefined;
+  return { summary: 'Serves a test', effect: 'read', ...(isProgram ? { sandbox: { profile: 'host' } } : {}), ...declaration };
 }

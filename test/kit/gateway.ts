@@ -9,9 +9,9 @@ import { KeyService } from '../../src/auth/key.service.js';
 import { LOCAL_PRINCIPAL } from '../../src/auth/local-principal.js';
 import { loadSettings } from '../../src/config/settings.js';
 import type { Problem } from '../../src/domain/errors.js';
+import type { LaunchRequest } from '../../src/domain/launcher.js';
 import type { Role } from '../../src/domain/principal.js';
 import type { RunEnvelope } from '../../src/runs/run-envelope.js';
-import type { LaunchRequest } from '../../src/executors/launcher-protocol.js';
 import { createServer, type Server } from '../../src/server.js';
 import { LeakWatch } from './leaks.js';
 
@@ -56,6 +56,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
     ENVIRONMENT: 'test',
     RATE_LIMIT_ENABLED: 'false',
     KILL_GRACE: '300ms',
+    // The start-up self-test takes a while; tests of containment ask for it.
+    SANDBOX: 'off',
     DRAIN_TIMEOUT: '2s',
     ...(options.commands ? { CATALOGUE_DIR: writeCatalogue(folder, options.commands) } : {}),
     ...options.settings,

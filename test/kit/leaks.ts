@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import type { ProcessLauncher } from '../../src/executors/launcher.js';
-import type { LaunchRequest } from '../../src/executors/launcher-protocol.js';
+import type { LaunchRequest } from '../../src/domain/launcher.js';
+import type { ProcessLauncher } from '../../src/launcher/process-launcher.js';
 import { isAlive } from '../fixtures/fixture.js';
 import { eventually } from './eventually.js';
 

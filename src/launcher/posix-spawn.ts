@@ -1,14 +1,19 @@
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
-import type { OutputStream } from '../domain/run.js';
+import { FILTER_FD, GATE_FD, STATUS_FD } from './bubblewrap.js';
+import type { HostLaunch } from './host-protocol.js';
 import { bindLibc } from './libc.js';
-import type { LaunchRequest } from './launcher-protocol.js';
-import type { Child, ChildEvents } from './launcher-spawn.js';
+import type { Child, ChildEvents, ChildStream } from './node-spawn.js';
 
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 const F_SETFL = 4;
+const F_ADD_SEALS = 1033;
+/** F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE */
+const SEALS = 0x0f;
+/** MFD_CLOEXEC | MFD_ALLOW_SEALING */
+const MEMORY_FILE = 0x03;
 const WNOHANG = 1;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
@@ -20,6 +25,8 @@ const SPAWN_FLAGS = 0x04 | 0x08 | 0x80;
 const OPAQUE_BYTES = 1_024;
 const READ_BYTES = 65_536;
 const EVENTS = 128;
+/** How often a child is asked for its end where the system gives no descriptor for it (its table of files is full). */
+const ASK_MS = 50;
 /** `struct epoll_event` is packed on x86-64 alone. */
 const [EVENT_BYTES, EVENT_DATA] = process.arch === 'x64' ? [12, 4] : [16, 8];
 
@@ -53,20 +60,29 @@ export class PosixSpawner {
     this.polling = koffi.node.poll(this.epoll, () => this.dispatch());
   }
 
-  /** Like `spawnChild`; takes no stdin. */
-  spawn(request: LaunchRequest, events: ChildEvents): Child | null {
-    const pipes: Pipe[] = [];
+  /** Like `spawnChild`. */
+  spawn(request: HostLaunch, events: ChildEvents): Child | null {
+    const open: number[] = [];
+    const keep: number[] = [];
     try {
-      const [stdout, stderr] = [this.pipe(pipes), this.pipe(pipes)];
-      const pid = this.start(request, stdout, stderr);
-      return new SpawnedChild(this, pid, stdout.readEnd, stderr.readEnd, events);
+      const [stdout, stderr] = [this.pipe(open, 'readEnd'), this.pipe(open, 'readEnd')];
+      const status = request.sandbox ? this.pipe(open, 'readEnd') : null;
+      const gate = request.sandbox?.group ? this.pipe(open, 'writeEnd') : null;
+      const stdin = request.stdin === null ? null : this.memoryFile(request.stdin, open);
+      const pid = this.start(request, { stdin, stdout, stderr, status, gate });
+      keep.push(stdout.readEnd, stderr.readEnd, ...(status ? [status.readEnd] : []), ...(gate ? [gate.writeEnd] : []));
+      const outputs: [number, ChildStream][] = [
+        [stdout.readEnd, 'stdout'],
+        [stderr.readEnd, 'stderr'],
+      ];
+      if (status) outputs.push([status.readEnd, 'status']);
+      return new SpawnedChild(this, { pid, outputs, gate: gate?.writeEnd ?? null }, events);
     } catch (error) {
-      for (const { readEnd } of pipes) this.libc.close(readEnd);
       if (!(error instanceof SystemError)) throw error;
       events.onFailure(error.code);
       return null;
     } finally {
-      for (const { writeEnd } of pipes) this.libc.close(writeEnd);
+      for (const descriptor of open) if (!keep.includes(descriptor)) this.libc.close(descriptor);
     }
   }
 
@@ -97,7 +113,12 @@ export class PosixSpawner {
     return bytes === 0 ? null : undefined;
   }
 
-  /** Descriptor that becomes readable when the process has ended. */
+  /** A byte, for whoever waits at the other end. */
+  signal(descriptor: number): void {
+    this.libc.write(descriptor, ONE_BYTE, 1);
+  }
+
+  /** Descriptor that becomes readable when the process has ended; negative where the system has none left. */
   openProcess(pid: number): number {
     return Number(this.libc.syscall(PIDFD_OPEN, pid, 0));
   }
@@ -108,7 +129,17 @@ export class PosixSpawner {
     return this.libc.waitpid(pid, status, WNOHANG) === pid ? status[0] : undefined;
   }
 
-  private start({ file, argv, env, cwd }: LaunchRequest, stdout: Pipe, stderr: Pipe): number {
+  /** Makes this process the one that orphaned descendants are given to. Says whether it is. */
+  adoptOrphans(): boolean {
+    return this.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) === 0;
+  }
+
+  /** Keeps other processes of the same user from looking into this one, or steering it. Says whether they are kept out. */
+  hide(): boolean {
+    return this.libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0;
+  }
+
+  private start({ file, argv, env, cwd, sandbox }: HostLaunch, ends: ChildEnds): number {
     const { libc } = this;
     const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
     // What a C string cannot hold would be cut.
@@ -117,9 +148,14 @@ export class PosixSpawner {
     const actions = Buffer.alloc(OPAQUE_BYTES);
     const pid = new Int32Array(1);
     libc.posix_spawn_file_actions_init(actions);
-    libc.posix_spawn_file_actions_addopen(actions, 0, '/dev/null', 0, 0);
-    libc.posix_spawn_file_actions_adddup2(actions, stdout.writeEnd, 1);
-    libc.posix_spawn_file_actions_adddup2(actions, stderr.writeEnd, 2);
+    if (ends.stdin === null) libc.posix_spawn_file_actions_addopen(actions, 0, '/dev/null', 0, 0);
+    else libc.posix_spawn_file_actions_adddup2(actions, ends.stdin, 0);
+    libc.posix_spawn_file_actions_adddup2(actions, ends.stdout.writeEnd, 1);
+    libc.posix_spawn_file_actions_adddup2(actions, ends.stderr.writeEnd, 2);
+    if (ends.status) libc.posix_spawn_file_actions_adddup2(actions, ends.status.writeEnd, STATUS_FD);
+    if (ends.gate) libc.posix_spawn_file_actions_adddup2(actions, ends.gate.readEnd, GATE_FD);
+    // Opened anew for each child: bubblewrap reads it from where it stands to its end.
+    if (sandbox?.filter) libc.posix_spawn_file_actions_addopen(actions, FILTER_FD, sandbox.filter, 0, 0);
     libc.posix_spawn_file_actions_addchdir_np(actions, cwd);
     const failure = libc.posix_spawn(pid, file, actions, this.attributes, [...argv, null], [...variables, null]);
     libc.posix_spawn_file_actions_destroy(actions);
@@ -127,15 +163,30 @@ export class PosixSpawner {
     return pid[0]!;
   }
 
-  /** Adds itself to `pipes`. */
-  private pipe(pipes: Pipe[]): Pipe {
+  /** Adds its ends to `open`. Ours does not block; the other does, as programs expect. */
+  private pipe(open: number[], ours: keyof Pipe): Pipe {
     const ends = new Int32Array(2);
     if (this.libc.pipe2(ends, O_CLOEXEC) !== 0) throw new SystemError(getSystemErrorName(-koffi.errno()));
     const [readEnd, writeEnd] = ends as unknown as [number, number];
-    this.libc.fcntl(readEnd, F_SETFL, O_NONBLOCK);
     const pipe = { readEnd, writeEnd };
-    pipes.push(pipe);
+    open.push(readEnd, writeEnd);
+    this.libc.fcntl(pipe[ours], F_SETFL, O_NONBLOCK);
     return pipe;
+  }
+
+  /** A file that is nowhere but in memory, for a program to read its stdin from: nobody has to feed it, and nobody can change it. */
+  private memoryFile(text: string, open: number[]): number {
+    const descriptor = this.libc.memfd_create('stdin', MEMORY_FILE);
+    if (descriptor < 0) throw new SystemError(getSystemErrorName(-koffi.errno()));
+    open.push(descriptor);
+    for (let rest = Buffer.from(text); rest.length > 0;) {
+      const written = Number(this.libc.write(descriptor, rest, rest.length));
+      if (written <= 0) throw new SystemError(getSystemErrorName(-koffi.errno()));
+      rest = rest.subarray(written);
+    }
+    this.libc.lseek(descriptor, 0, 0);
+    this.libc.fcntl(descriptor, F_ADD_SEALS, SEALS);
+    return descriptor;
   }
 
   private dispatch(): void {
@@ -145,9 +196,22 @@ export class PosixSpawner {
   }
 }
 
+const PR_SET_DUMPABLE = 4;
+const PR_SET_CHILD_SUBREAPER = 36;
+const ONE_BYTE = Buffer.from([1]);
+
 interface Pipe {
   readonly readEnd: number;
   readonly writeEnd: number;
+}
+
+/** What a child is given. */
+interface ChildEnds {
+  readonly stdin: number | null;
+  readonly stdout: Pipe;
+  readonly stderr: Pipe;
+  readonly status: Pipe | null;
+  readonly gate: Pipe | null;
 }
 
 /** A system call failed; `code` is the name of its errno. */
@@ -158,24 +222,25 @@ class SystemError extends Error {
 }
 
 class SpawnedChild implements Child {
+  readonly pid: number;
   private readonly process: number;
-  private readonly open: Map<number, OutputStream>;
+  private readonly open: Map<number, ChildStream>;
+  private readonly asking: NodeJS.Timeout | undefined;
+  private gate: number | null;
   private status: number | undefined;
 
   constructor(
     private readonly spawner: PosixSpawner,
-    readonly pid: number,
-    stdout: number,
-    stderr: number,
+    { pid, outputs, gate }: { readonly pid: number; readonly outputs: readonly [number, ChildStream][]; readonly gate: number | null },
     private readonly events: ChildEvents,
   ) {
-    this.open = new Map([
-      [stdout, 'stdout'],
-      [stderr, 'stderr'],
-    ]);
+    this.pid = pid;
+    this.open = new Map(outputs);
+    this.gate = gate;
     this.process = spawner.openProcess(pid);
     this.resume();
-    spawner.watch(this.process, () => this.onExit());
+    if (this.process < 0) this.asking = setInterval(() => this.onExit(), ASK_MS);
+    else spawner.watch(this.process, () => this.onExit());
   }
 
   pause(): void {
@@ -192,7 +257,14 @@ class SpawnedChild implements Child {
     this.endIfOver();
   }
 
-  private onReadable(descriptor: number, stream: OutputStream): void {
+  openGate(): void {
+    if (this.gate === null) return;
+    this.spawner.signal(this.gate);
+    this.spawner.close(this.gate);
+    this.gate = null;
+  }
+
+  private onReadable(descriptor: number, stream: ChildStream): void {
     const data = this.spawner.read(descriptor);
     if (data) return this.events.onOutput(stream, data);
     if (data === undefined) return;
@@ -204,7 +276,11 @@ class SpawnedChild implements Child {
   private onExit(): void {
     this.status = this.spawner.reap(this.pid);
     if (this.status === undefined) return;
-    this.spawner.close(this.process);
+    clearInterval(this.asking);
+    if (this.process >= 0) this.spawner.close(this.process);
+    if (this.gate !== null) this.spawner.close(this.gate);
+    this.gate = null;
+    this.events.onExit();
     this.endIfOver();
   }
 

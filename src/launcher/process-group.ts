@@ -1,4 +1,4 @@
-import type { KillSignal } from './launcher-protocol.js';
+import type { KillSignal } from '../domain/launcher.js';
 
 /**
  * Signals every process of the group that `leader` leads. A group that is gone (ESRCH), or one that changed its user so that
@@ -7,10 +7,19 @@ import type { KillSignal } from './launcher-protocol.js';
  * counter brings it back, so signal a group no later than right after its end.
  */
 export function killGroup(leader: number, signal: KillSignal): void {
-  // -1 and 0 would mean everybody, and ourselves.
-  if (!Number.isSafeInteger(leader) || leader <= 1) return;
+  send(-leader, signal);
+}
+
+/** The same for one process. */
+export function killProcess(pid: number, signal: KillSignal): void {
+  send(pid, signal);
+}
+
+function send(target: number, signal: KillSignal): void {
+  // 1 is not ours to kill; -1 and 0 would mean everybody, and ourselves.
+  if (!Number.isSafeInteger(target) || Math.abs(target) <= 1) return;
   try {
-    process.kill(-leader, signal);
+    process.kill(target, signal);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ESRCH' && code !== 'EPERM') throw error;

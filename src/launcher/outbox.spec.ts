@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { Outbox } from './launcher-outbox.js';
-import type { HostReport } from './launcher-protocol.js';
+import { Outbox } from './outbox.js';
+import type { HostReport } from './host-protocol.js';
 
 const MEBIBYTE = 1024 * 1024;
 const output = (bytes: number): HostReport => ({ kind: 'output', id: 1, stream: 'stdout', data: Buffer.alloc(bytes) });

@@ -23,6 +23,12 @@ export function bindLibc() {
       timeout: number,
     ) => number,
     fcntl: libc.func('int fcntl(int descriptor, int command, int value)') as (descriptor: number, command: number, value: number) => number,
+    lseek: libc.func('long lseek(int descriptor, long offset, int whence)') as (
+      descriptor: number,
+      offset: number,
+      whence: number,
+    ) => number | bigint,
+    memfd_create: libc.func('int memfd_create(const char *name, unsigned int flags)') as (name: string, flags: number) => number,
     pipe2: libc.func('int pipe2(void *ends, int flags)') as (ends: Int32Array, flags: number) => number,
     posix_spawn: libc.func(
       'int posix_spawn(void *pid, const char *file, void *actions, void *attributes, const char **argv, const char **envp)',
@@ -61,6 +67,13 @@ export function bindLibc() {
       attributes: Buffer,
       signals: Buffer,
     ) => number,
+    prctl: libc.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)') as (
+      option: number,
+      a: number,
+      b: number,
+      c: number,
+      d: number,
+    ) => number,
     read: libc.func('long read(int descriptor, void *into, size_t count)') as (
       descriptor: number,
       into: Buffer,
@@ -73,5 +86,10 @@ export function bindLibc() {
       flags: number,
     ) => number | bigint,
     waitpid: libc.func('int waitpid(int pid, void *status, int options)') as (pid: number, status: Int32Array, options: number) => number,
+    write: libc.func('long write(int descriptor, const void *from, size_t count)') as (
+      descriptor: number,
+      from: Buffer,
+      count: number,
+    ) => number | bigint,
   };
 }

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { fixture, isAlive, livingGroup } from '../../test/fixtures/fixture.js';
 import { launch } from '../../test/fixtures/launched-run.js';
 import { eventually } from '../../test/kit/eventually.js';
-import { ProcessLauncher, type ProcessLauncherOptions } from './launcher.js';
+import { ProcessLauncher, type ProcessLauncherOptions } from './process-launcher.js';
 
 let launcher: ProcessLauncher;
 
@@ -83,9 +83,8 @@ describe('the hosts of a launcher', () => {
 
 describe('a launcher without the FFI', () => {
   it('says so, and starts, feeds and ends programs all the same', async () => {
-    const mechanisms: unknown[] = [];
-    await startLauncher({ hosts: 1, ffi: false, onStart: (mechanism) => mechanisms.push(mechanism) });
-    expect(mechanisms).toEqual(['child_process']);
+    await startLauncher({ hosts: 1, ffi: false });
+    expect(launcher.containment).toMatchObject({ mechanism: 'child_process', orphans: 'process group' });
     expect(await launch(launcher, [fixture('exits-with'), '7']).ended).toEqual({ kind: 'exited', code: 7 });
     const run = launch(launcher, ['/bin/sh', '-c', 'echo $$; exec sleep 60']);
     await run.pid();
@@ -95,9 +94,8 @@ describe('a launcher without the FFI', () => {
   });
 
   it('has it by default where there is a Linux', async () => {
-    const mechanisms: unknown[] = [];
-    await startLauncher({ hosts: 1, onStart: (mechanism) => mechanisms.push(mechanism) });
-    expect(mechanisms).toEqual([process.platform === 'linux' ? 'posix_spawn' : 'child_process']);
+    await startLauncher({ hosts: 1 });
+    expect(launcher.containment.mechanism).toBe(process.platform === 'linux' ? 'posix_spawn' : 'child_process');
   });
 });
 
@@ -160,8 +158,8 @@ describe('a gateway', () => {
   it('refuses what it has no descriptors for, and carries out the rest', async () => {
     const gateway = startGateway('ulimit -n 63', 20, ['/bin/sleep', '0.3']);
     const ends = (await firstLines(gateway.stdout, 21)).slice(1).map((line) => JSON.parse(line) as { kind: string; reason?: string });
-    expect(ends.filter((end) => end.kind === 'exited')).toHaveLength(5);
-    expect(ends.filter((end) => end.reason === 'the program could not be started (EMFILE)')).toHaveLength(15);
+    expect(ends.filter((end) => end.kind === 'exited')).toHaveLength(3);
+    expect(ends.filter((end) => end.reason === 'the program could not be started (EMFILE)')).toHaveLength(17);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { HostReport } from './launcher-protocol.js';
+import type { HostReport } from './host-protocol.js';
 
 /** Output that may wait for a slow gateway, all runs together, before the host stops reading. */
 const FULL_BYTES = 4 * 1024 * 1024;

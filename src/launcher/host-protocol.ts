@@ -1,16 +1,37 @@
-import type { ProcessInvocation } from '../domain/command.js';
+import type { KillSignal } from '../domain/launcher.js';
 import type { OutputStream } from '../domain/run.js';
 
-/** What the gateway may send to a run: the polite end and the certain one. */
-export type KillSignal = 'SIGTERM' | 'SIGKILL';
-
-/** A program to start: everything resolved, private files already written and named in `argv`. */
-export interface LaunchRequest extends Omit<ProcessInvocation, 'kind' | 'files'> {
+/** A program as a host starts it: wrapped into its sandbox and its limits already. */
+export interface HostLaunch {
+  readonly file: string;
+  /** argv[0] included. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly stdin: string | null;
   /** Output forwarded, both streams together; the rest is read and dropped. */
   readonly outputBytes: number;
+  /** Null where the program is started as it is. */
+  readonly sandbox: HostSandbox | null;
 }
 
-export interface StartCommand extends LaunchRequest {
+/** What a host has to know of the bubblewrap that it starts. */
+export interface HostSandbox {
+  /** File of the system-call filter. */
+  readonly filter: string | null;
+  /** Control group that the sandbox is put into before the program starts. */
+  readonly group: ControlGroupPlan | null;
+}
+
+/** A control group to be made for one sandbox. */
+export interface ControlGroupPlan {
+  /** Folders in which it is made: one, or one for each controller where these have hierarchies of their own. */
+  readonly parents: readonly string[];
+  /** Its files and their contents; those that a parent does not have are left out. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+export interface StartCommand extends HostLaunch {
   readonly kind: 'start';
   /** Names the run on this channel; never used twice by one gateway. */
   readonly id: number;
@@ -27,7 +48,9 @@ export type SpawnMechanism = 'posix_spawn' | 'child_process';
  * `started`, then `output` in the order it was read with at most one `truncated`, then `exited`; or as `failed` alone.
  */
 export type HostReport =
-  | { readonly kind: 'ready'; readonly mechanism: SpawnMechanism }
+  | { readonly kind: 'ready'; readonly mechanism: SpawnMechanism; readonly adopts: boolean }
+  /** The sandbox that this host lives in cannot be made as good as new: it must get no other run. Comes before the end of the run. */
+  | { readonly kind: 'spent' }
   /** `pid` leads the process group that holds the run. */
   | { readonly kind: 'started'; readonly id: number; readonly pid: number }
   | { readonly kind: 'output'; readonly id: number; readonly stream: OutputStream; readonly data: Buffer }
@@ -39,3 +62,5 @@ export type HostReport =
 
 /** Argument of a host that is to start programs by `child_process`. */
 export const WITHOUT_FFI = '--without-ffi';
+/** Argument of a host that lives in a sandbox, where it gets one run at a time. It ends when it cannot make the sandbox as good as new. */
+export const IN_SANDBOX = '--in-sandbox';

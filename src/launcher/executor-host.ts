@@ -1,16 +1,11 @@
-import { fork, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { ExecutionEnd } from '../domain/executor.js';
-import type { OutputStream } from '../domain/run.js';
-import { killGroup } from './launcher-group.js';
-import { killUnreported } from './launcher-orphans.js';
-import {
-  WITHOUT_FFI,
-  type HostCommand,
-  type HostReport,
-  type KillSignal,
-  type LaunchRequest,
-  type SpawnMechanism,
-} from './launcher-protocol.js';
+import type { KillSignal, LaunchHandlers } from '../domain/launcher.js';
+import type { HostCommand, HostLaunch, HostReport } from './host-protocol.js';
+import { killLeftBehind } from './left-behind.js';
+import { killGroup } from './process-group.js';
 
 /**
  * Flags of the host's Node. Its page tables are copied at every start, so it is kept small: after thousands of starts these
@@ -18,20 +13,20 @@ import {
  */
 const NODE_FLAGS = ['--max-semi-space-size=1', '--lite-mode', '--disable-sigusr1'];
 
+const SPAWN_OPTIONS = { env: {}, cwd: '/', serialization: 'advanced' } as const;
+/** The channel is descriptor 3. */
+const STDIO: ['ignore', 'ignore', 'inherit', 'ipc'] = ['ignore', 'ignore', 'inherit', 'ipc'];
+const HOST_ARGV = [process.execPath, ...NODE_FLAGS, fileURLToPath(new URL('./host.js', import.meta.url))];
+
 /** How long a host that lost its channel may take to end by itself. */
 const END_GRACE_MS = 2_000;
 
-export interface LaunchHandlers {
-  /** Raw bytes in the order they were read. They share memory with other output: use them at once or copy them. */
-  onOutput(stream: OutputStream, data: Buffer): void;
-  onTruncated(): void;
-  /** Exactly once, last. */
-  onEnd(end: ExecutionEnd): void;
-}
+/** What a host has told of itself. */
+export type HostMeans = Omit<Extract<HostReport, { kind: 'ready' }>, 'kind'>;
 
 interface HostedRun {
   readonly handlers: LaunchHandlers;
-  readonly env: LaunchRequest['env'];
+  readonly env: HostLaunch['env'];
   pid: number | null;
 }
 
@@ -45,9 +40,13 @@ export class ExecutorHost {
   private readonly whenGone = Promise.withResolvers<number>();
   private batch: HostCommand[] = [];
   private wasReady = false;
-  private reported: SpawnMechanism | undefined;
+  private isSpent = false;
+  private reported: HostMeans | undefined;
 
-  private constructor(private readonly child: ChildProcess) {
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly isInSandbox: boolean,
+  ) {
     child.on('message', (reports) => (reports as readonly HostReport[]).forEach((report) => this.take(report)));
     child.on('exit', () => this.endIfGone());
     // Comes after the last message, which 'exit' need not.
@@ -60,16 +59,24 @@ export class ExecutorHost {
    * Makes the process: with nothing of the gateway's environment, because what it starts could read it there.
    * @throws the system's error for what Node does not report later as an early end (ENOMEM)
    */
-  static open({ ffi = true }: { readonly ffi?: boolean | undefined } = {}): ExecutorHost {
-    return new ExecutorHost(
-      fork(new URL('./launcher-host.js', import.meta.url), ffi ? [] : [WITHOUT_FFI], {
-        env: {},
-        cwd: '/',
-        execArgv: NODE_FLAGS,
-        serialization: 'advanced',
-        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      }),
-    );
+  static open(args: readonly string[] = []): ExecutorHost {
+    const [file = '', ...rest] = [...HOST_ARGV, ...args];
+    return new ExecutorHost(spawn(file, rest, { ...SPAWN_OPTIONS, stdio: STDIO }), false);
+  }
+
+  /** The same inside a sandbox; `pid` is then the one that holds it. @throws like {@link open} */
+  static openIn(
+    { argv, filter }: { readonly argv: readonly string[]; readonly filter: string | null },
+    args: readonly string[],
+  ): ExecutorHost {
+    const [file = '', ...rest] = [...argv, ...HOST_ARGV, ...args];
+    const descriptor = filter === null ? 'ignore' : openSync(filter, 'r');
+    try {
+      // A session of its own: a terminal's Ctrl-C is for the gateway alone, and would end the sandbox.
+      return new ExecutorHost(spawn(file, rest, { ...SPAWN_OPTIONS, detached: true, stdio: [...STDIO, 'ignore', descriptor] }), true);
+    } finally {
+      if (typeof descriptor === 'number') closeSync(descriptor);
+    }
   }
 
   get pid(): number | undefined {
@@ -78,11 +85,11 @@ export class ExecutorHost {
 
   /** Whether runs given to it now have a chance. */
   get alive(): boolean {
-    return this.child.connected && this.child.exitCode === null && this.child.signalCode === null;
+    return !this.isSpent && this.child.connected && this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  /** How it starts programs; undefined until it is ready. */
-  get mechanism(): SpawnMechanism | undefined {
+  /** What it works with; undefined until it is ready. */
+  get means(): HostMeans | undefined {
     return this.reported;
   }
 
@@ -102,7 +109,7 @@ export class ExecutorHost {
   }
 
   /** What is started and killed in one turn of the event loop travels as one message. */
-  start(id: number, request: LaunchRequest, handlers: LaunchHandlers): void {
+  start(id: number, request: HostLaunch, handlers: LaunchHandlers): void {
     this.runs.set(id, { handlers, env: request.env, pid: null });
     this.post({ kind: 'start', id, ...request });
   }
@@ -135,8 +142,12 @@ export class ExecutorHost {
   private take(report: HostReport): void {
     if (report.kind === 'ready') {
       this.wasReady = true;
-      this.reported = report.mechanism;
+      this.reported = report;
       return this.whenReady.resolve(true);
+    }
+    if (report.kind === 'spent') {
+      this.isSpent = true;
+      return;
     }
     const run = this.runs.get(report.id);
     if (!run) return;
@@ -164,13 +175,14 @@ export class ExecutorHost {
     const { pid, exitCode, signalCode, connected } = this.child;
     if (pid !== undefined && (connected || (exitCode === null && signalCode === null))) return;
     const held = this.runs.size;
-    const unreported = new Set<string>();
+    const marks = new Set<string>();
     for (const [id, run] of this.runs) {
-      if (run.pid !== null) killGroup(run.pid, 'SIGKILL');
-      else if (run.env['TRACEPARENT']) unreported.add(`TRACEPARENT=${run.env['TRACEPARENT']}`);
+      // Inside of a sandbox numbers mean other processes, and its end was the end of all that were in it.
+      if (run.pid !== null && !this.isInSandbox) killGroup(run.pid, 'SIGKILL');
+      if (run.env['TRACEPARENT']) marks.add(`TRACEPARENT=${run.env['TRACEPARENT']}`);
       this.end(id, run, this.wasReady ? { kind: 'lost' } : { kind: 'failed_to_start', reason: 'the executor could not be started' });
     }
-    killUnreported(unreported);
+    killLeftBehind(marks);
     this.whenReady.resolve(false);
     this.whenGone.resolve(held);
   }

@@ -1,0 +1,36 @@
+import type { ProcessInvocation } from './command.js';
+import type { ExecutionEnd } from './executor.js';
+import type { OutputStream } from './run.js';
+import type { ContainmentReport } from './sandbox.js';
+
+/** What may be sent to a run: the polite end and the certain one. */
+export type KillSignal = 'SIGTERM' | 'SIGKILL';
+
+/** A program to start: everything resolved, private files already written and named in `argv`. */
+export interface LaunchRequest extends Omit<ProcessInvocation, 'kind' | 'files'> {
+  /** Output forwarded, both streams together; the rest is read and dropped. */
+  readonly outputBytes: number;
+  /** Folder of the run's private files; null when it has none. */
+  readonly privateFolder: string | null;
+}
+
+export interface LaunchHandlers {
+  /** Raw bytes in the order they were read. They share memory with other output: use them at once or copy them. */
+  onOutput(stream: OutputStream, data: Buffer): void;
+  onTruncated(): void;
+  /** Exactly once, last: nothing of the run is left then, as far as this host allows. */
+  onEnd(end: ExecutionEnd): void;
+}
+
+export interface LaunchedProcess {
+  /** Signals everything that the run started, as far as it can be found; does nothing when the run has ended. */
+  kill(signal: KillSignal): void;
+}
+
+/** Starts programs, contained as their request says. The only thing in the gateway that does. */
+export abstract class Launcher {
+  /** @throws GatewayError `executor_unavailable` when it cannot take work now */
+  abstract launch(request: LaunchRequest, handlers: LaunchHandlers): LaunchedProcess;
+  /** What it contains on this host. Known once it has started. */
+  abstract get containment(): ContainmentReport;
+}

@@ -1,0 +1,137 @@
+/**
+ * Entry point of an executor host: a small process that starts programs for the gateway. Starting one blocks the event
+ * loop, and by Node's own means copies the page tables, so it is done here, where there are few pages and nobody waits.
+ * Started by `ExecutorHost`, fed over the IPC channel; it ends when the channel does, however the gateway ended.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { closeInheritedDescriptors, descriptorLimit } from './descriptors.js';
+import { IN_SANDBOX, WITHOUT_FFI, type HostCommand, type SpawnMechanism, type StartCommand } from './host-protocol.js';
+import { HostRun, type RunSurroundings } from './host-run.js';
+import { spawnChild, type SpawnChild } from './node-spawn.js';
+import { Orphans } from './orphans.js';
+import { Outbox } from './outbox.js';
+import { SandboxCleaner } from './sandbox-cleaner.js';
+
+/** After so many starts their pids are reported and events looked at, before the next ones. */
+const STARTS_PER_TURN = 8;
+
+/** What a run holds in this process: its pipes, and those of its sandbox. */
+const DESCRIPTORS_PER_RUN = 5;
+/** What Node holds, and what a start needs for a moment. */
+const DESCRIPTORS_RESERVED = 48;
+
+/** Killing orphans makes others: looks at what is left, and the time between two. */
+const ORPHAN_LOOKS = 100;
+const ORPHAN_LOOK_MS = 2;
+
+interface Means {
+  readonly mechanism: SpawnMechanism;
+  readonly spawnChild: SpawnChild;
+  /** Ends what belongs to no run, and says whether there was anything; null where the kernel cannot be asked to give orphans to us. */
+  readonly orphans: Pick<Orphans, 'end'> | null;
+}
+
+const cleaner = process.argv.includes(IN_SANDBOX) ? new SandboxCleaner() : null;
+const { mechanism, spawnChild: spawn, orphans } = await bestMeans();
+const waiting = new Map<number, StartCommand>();
+const runs = new Map<number, HostRun>();
+/** Node never closes the pipes of a child that failed for want of descriptors, so it must not come to that. */
+const mostRuns = Math.floor((descriptorLimit() - DESCRIPTORS_RESERVED) / DESCRIPTORS_PER_RUN);
+const outbox = new Outbox(
+  (batch, sent) => process.send?.(batch, undefined, undefined, sent),
+  () => runs.forEach((run) => run.resume()),
+);
+let nextLook: Promise<void> | null = null;
+
+/** posix_spawn where it can be called; child_process serves other systems. */
+async function bestMeans(): Promise<Means> {
+  const fallback = { mechanism: 'child_process', spawnChild, orphans: null } as const;
+  if (process.argv.includes(WITHOUT_FFI)) return fallback;
+  try {
+    const { PosixSpawner } = await import('./posix-spawn.js');
+    const spawner = new PosixSpawner();
+    if (cleaner) {
+      // The programs have this process's user: none of them may learn from it what others were given.
+      if (!spawner.hide()) process.exit(1);
+      return { mechanism: 'posix_spawn', spawnChild: (request, events) => spawner.spawn(request, events), orphans: cleaner };
+    }
+    return {
+      mechanism: 'posix_spawn',
+      spawnChild: (request, events) => spawner.spawn(request, events),
+      orphans: spawner.adoptOrphans() ? new Orphans(spawner) : null,
+    };
+  } catch {
+    // The gateway tells the operator by the mechanism that is reported.
+    return fallback;
+  }
+}
+
+function startSome(): void {
+  let starts = 0;
+  for (const [id, command] of waiting) {
+    if (starts++ === STARTS_PER_TURN) break;
+    waiting.delete(id);
+    const run = new HostRun(command, surroundingsOf(id));
+    runs.set(id, run);
+    if (runs.size > mostRuns) run.onFailure('EMFILE');
+    else run.start();
+  }
+  // At once: should this process be killed, the gateway must know whom to kill.
+  outbox.flush();
+  if (waiting.size > 0) setImmediate(startSome);
+}
+
+function surroundingsOf(id: number): RunSurroundings {
+  return { spawnChild: spawn, outbox, endOrphans, onGone: () => runs.delete(id) };
+}
+
+/** What ends in one turn is looked after together. */
+function endOrphans(): Promise<void> {
+  return (nextLook ??= new Promise((resolve) => {
+    setImmediate(() => {
+      nextLook = null;
+      resolve(lookForOrphans());
+    });
+  }));
+}
+
+async function lookForOrphans(): Promise<void> {
+  let alive = true;
+  for (let look = 0; look < ORPHAN_LOOKS && (alive = killOrphans()); look++) await delay(ORPHAN_LOOK_MS);
+  if (cleaner && (alive || !cleaner.tidy())) outbox.push({ kind: 'spent' });
+}
+
+/** Whether there were any. */
+function killOrphans(): boolean {
+  return orphans?.end([...runs.values()].filter(({ isOver }) => !isOver)) ?? false;
+}
+
+function carryOut(batch: readonly HostCommand[]): void {
+  const idle = waiting.size === 0;
+  for (const command of batch) {
+    if (command.kind === 'start') waiting.set(command.id, command);
+    else if (waiting.delete(command.id)) outbox.push({ kind: 'failed', id: command.id, reason: 'the run was ended before its start' });
+    else runs.get(command.id)?.kill(command.signal);
+  }
+  if (idle && waiting.size > 0) startSome();
+}
+
+function end(code: number): never {
+  runs.forEach((run) => run.kill('SIGKILL'));
+  runs.clear();
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let look = 0; look < ORPHAN_LOOKS && killOrphans(); look++) Atomics.wait(pause, 0, 0, ORPHAN_LOOK_MS);
+  process.exit(code);
+}
+
+// A terminal signals its whole foreground group, this process too; what is to end is the gateway's decision.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']) process.on(signal, () => undefined);
+process.on('disconnect', () => end(0));
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`sallyport executor host: ${error.stack ?? error.message}\n`);
+  end(1);
+});
+process.on('message', carryOut);
+closeInheritedDescriptors();
+process.title = 'sallyport-executor';
+outbox.push({ kind: 'ready', mechanism, adopts: orphans !== null });

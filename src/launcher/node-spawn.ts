@@ -1,0 +1,106 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import type { OutputStream } from '../domain/run.js';
+import { GATE_FD, STATUS_FD } from './bubblewrap.js';
+import type { HostLaunch } from './host-protocol.js';
+
+/** What can be read from a child: its output, and what bubblewrap tells of the sandbox. */
+export type ChildStream = OutputStream | 'status';
+
+/** What happens to a child. Either `onFailure` alone, or any number of `onOutput`, one `onExit` among them, and then `onEnd`. */
+export interface ChildEvents {
+  onOutput(stream: ChildStream, data: Buffer): void;
+  /** The program itself has ended; somebody else may still hold its pipes. */
+  onExit(): void;
+  /** The program itself has ended and its pipes are at their end, or were abandoned. Exactly one of the two is not null. */
+  onEnd(code: number | null, signal: NodeJS.Signals | null): void;
+  /** Nothing was started. `code` is an errno name or a Node error code. May be called before `spawnChild` returns. */
+  onFailure(code: string): void;
+}
+
+export interface Child {
+  /** Leader of a session and process group of its own, without a controlling terminal. */
+  readonly pid: number;
+  /** Stops reading: the child blocks once its pipes are full. */
+  pause(): void;
+  resume(): void;
+  /** Waits no longer for the end of the pipes; what is still in them is lost. */
+  abandonPipes(): void;
+  /** Lets a sandbox that waits for its control group go on. */
+  openGate(): void;
+}
+
+/** Starts a program; null when nothing was started. */
+export type SpawnChild = (request: HostLaunch, events: ChildEvents) => Child | null;
+
+/**
+ * Starts a program by Node's own means; `PosixSpawner` does the same faster. The child has descriptors 0 to 2 only (and those of its
+ * sandbox), default signal handling, exactly the environment given, and no shell between it and its argv.
+ * @returns null when nothing was started
+ */
+export function spawnChild(request: HostLaunch, events: ChildEvents): Child | null {
+  const child = trySpawn(request, events);
+  if (!child) return null;
+  if (child.pid === undefined) {
+    child.once('error', (error) => events.onFailure(codeOf(error)));
+    return null;
+  }
+  const { stdin, stdout, stderr, stdio } = child;
+  const status = stdio[STATUS_FD] as Readable | null | undefined;
+  const gate = stdio[GATE_FD] as Writable | null | undefined;
+  const outputs = { stdout, stderr, status };
+  // A program that does not read its stdin (EPIPE), or dies with some of it unread (ECONNRESET), has done nothing wrong.
+  for (const pipe of [stdin, stdout, stderr, status, gate]) pipe?.on('error', ignoreBrokenPipe);
+  for (const [name, pipe] of Object.entries(outputs)) pipe?.on('data', (data: Buffer) => events.onOutput(name as ChildStream, data));
+  child.once('exit', () => events.onExit());
+  child.once('close', (code, signal) => events.onEnd(code, signal));
+  stdin?.end(request.stdin);
+  return {
+    pid: child.pid,
+    pause: () => void [stdout?.pause(), stderr?.pause()],
+    resume: () => void [stdout?.resume(), stderr?.resume()],
+    abandonPipes: () => void [stdout?.destroy(), stderr?.destroy(), status?.destroy(), gate?.destroy()],
+    openGate: () => void gate?.end('\n'),
+  };
+}
+
+function trySpawn(request: HostLaunch, events: ChildEvents): ChildProcess | null {
+  const { sandbox } = request;
+  let filter: number | null = null;
+  try {
+    filter = sandbox?.filter ? openSync(sandbox.filter, 'r') : null;
+    return spawn(request.file, request.argv.slice(1), {
+      argv0: request.argv[0] ?? request.file,
+      env: request.env,
+      cwd: request.cwd,
+      detached: true,
+      shell: false,
+      stdio: [
+        request.stdin === null ? 'ignore' : 'pipe',
+        'pipe',
+        'pipe',
+        ...(sandbox ? sandboxDescriptors(sandbox.group !== null, filter) : []),
+      ],
+    });
+  } catch (error) {
+    // Node throws what it does not turn into an event: a NUL in an element, E2BIG, ENOTDIR.
+    events.onFailure(codeOf(error));
+    return null;
+  } finally {
+    if (filter !== null) closeSync(filter);
+  }
+}
+
+/** In the order of their numbers. */
+function sandboxDescriptors(gated: boolean, filter: number | null): ('pipe' | 'ignore' | number)[] {
+  return ['pipe', gated ? 'pipe' : 'ignore', filter ?? 'ignore'];
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'unknown error';
+}
+
+function ignoreBrokenPipe(): void {
+  // The end of the child tells all there is to tell.
+}

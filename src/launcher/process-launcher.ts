@@ -1,0 +1,155 @@
+import { availableParallelism } from 'node:os';
+import { GatewayError } from '../domain/errors.js';
+import { Launcher, type LaunchedProcess, type LaunchHandlers, type LaunchRequest } from '../domain/launcher.js';
+import type { ContainmentReport } from '../domain/sandbox.js';
+import { Containment, type ContainmentOptions } from './containment.js';
+import { ExecutorHost } from './executor-host.js';
+import { WITHOUT_FFI, type HostLaunch } from './host-protocol.js';
+import { tryContainment } from './self-test.js';
+import { WarmSandboxes } from './warm-sandboxes.js';
+
+/** A host that lived this long was well: its replacement starts at once. */
+const WELL_AFTER_MS = 5_000;
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 5_000;
+
+export interface ProcessLauncherOptions {
+  /** Host processes; two, or one on a single core, when absent. */
+  readonly hosts?: number;
+  /** Whether to call posix_spawn through an FFI where that is possible; it is when absent. */
+  readonly ffi?: boolean;
+  /** How programs are contained; not at all when absent. */
+  readonly containment?: ContainmentOptions;
+  /** A host went away unasked and is being replaced; `runs` ended as lost with it. */
+  readonly onHostLost?: (host: { readonly pid: number | undefined; readonly runs: number }) => void;
+}
+
+/** Starts programs through executor hosts, because a large process that spawns by itself blocks its own event loop. */
+export class ProcessLauncher extends Launcher {
+  private readonly hosts = new Set<ExecutorHost>();
+  private readonly reopening = new Set<NodeJS.Timeout>();
+  private contained: Containment | undefined;
+  /** Where no FFI can hide a host from the programs beside it, none shares a sandbox with them. */
+  private warm: WarmSandboxes | undefined;
+  private launches = 0;
+  private stopped = false;
+
+  constructor(private readonly options: ProcessLauncherOptions = {}) {
+    super();
+  }
+
+  /** @throws Error before the start */
+  override get containment(): ContainmentReport {
+    if (!this.contained) throw new Error('The launcher has not started.');
+    return this.contained.report;
+  }
+
+  /** Pids of the hosts that live, for diagnosis. */
+  get hostPids(): readonly number[] {
+    return [...[...this.hosts].flatMap(({ pid }) => pid ?? []), ...(this.warm?.pids ?? [])];
+  }
+
+  /**
+   * Resolves when every host can take work, and containment was tried. A launcher starts once.
+   * @throws GatewayError `executor_unavailable` when a host does not come up, a sandbox does not hold, or one is required that cannot
+   * be had; no host is left alive then
+   */
+  async start(): Promise<void> {
+    const count = this.options.hosts ?? Math.min(2, availableParallelism());
+    try {
+      const ready = await Promise.all(Array.from({ length: count }, () => this.open(0).ready));
+      if (this.stopped || !ready.every(Boolean)) throw new Error('An executor host ended before it was ready.');
+      await this.contain();
+    } catch (cause) {
+      await this.stop();
+      throw cause instanceof GatewayError
+        ? cause
+        : new GatewayError('executor_unavailable', 'The executor could not be started.', { cause });
+    }
+  }
+
+  /**
+   * Hands the program to the host with the fewest runs.
+   * @throws GatewayError `executor_unavailable` when no host lives: a new one is being started, or the launcher was stopped
+   */
+  override launch(request: LaunchRequest, handlers: LaunchHandlers): LaunchedProcess {
+    const { contained, warm } = this;
+    if (!contained || this.stopped) throw unavailable();
+    const inItsOwn = () => this.startOnHost(contained.wrap(request), handlers);
+    return warm && request.sandbox.profile !== 'host' ? warm.launch(request, handlers, inItsOwn) : inItsOwn();
+  }
+
+  /** Ends all hosts and what they run; those runs end as `lost`. Afterwards none of them is alive. May be called twice. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.reopening.forEach(clearTimeout);
+    this.reopening.clear();
+    await Promise.all([...[...this.hosts].map((host) => host.close()), this.warm?.stop()]);
+    this.contained?.close();
+  }
+
+  private startOnHost(launch: HostLaunch, handlers: LaunchHandlers): LaunchedProcess {
+    const host = this.leastLoaded();
+    if (!host) throw unavailable();
+    const id = ++this.launches;
+    host.start(id, launch, handlers);
+    return { kill: (signal) => host.kill(id, signal) };
+  }
+
+  private async contain(): Promise<void> {
+    const [host] = this.hosts;
+    if (!host?.means) throw new Error('An executor host did not say what it works with.');
+    const containment = new Containment(this.options.containment ?? NOT_CONTAINED, host.means);
+    this.contained = containment;
+    await tryContainment(containment, (launch, handlers) => this.startOnHost(launch, handlers));
+    if (host.means.mechanism === 'posix_spawn') this.warm = new WarmSandboxes(containment);
+    const gap = Object.entries(containment.report.profiles).find(([, { contained }]) => !contained);
+    if (containment.options.mode !== 'require' || !gap) return;
+    const [profile, { reason }] = gap;
+    throw new GatewayError('executor_unavailable', `SANDBOX is require, but the profile ${profile} cannot be had on this host: ${reason}`);
+  }
+
+  private leastLoaded(): ExecutorHost | undefined {
+    let chosen: ExecutorHost | undefined;
+    if (this.stopped) return chosen;
+    for (const host of this.hosts) if (host.alive && (!chosen || host.load < chosen.load)) chosen = host;
+    return chosen;
+  }
+
+  /** `failures`: how many hosts in this place died young before this one. */
+  private open(failures: number): ExecutorHost {
+    const host = ExecutorHost.open(this.options.ffi === false ? [WITHOUT_FFI] : []);
+    this.hosts.add(host);
+    void this.replaceWhenGone(host, failures);
+    return host;
+  }
+
+  private async replaceWhenGone(host: ExecutorHost, failures: number): Promise<void> {
+    const openedAt = performance.now();
+    const runs = await host.gone;
+    this.hosts.delete(host);
+    if (this.stopped) return;
+    this.options.onHostLost?.({ pid: host.pid, runs });
+    this.reopen(performance.now() - openedAt >= WELL_AFTER_MS ? 0 : failures + 1);
+  }
+
+  private reopen(failures: number): void {
+    const delay = failures === 0 ? 0 : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 1));
+    const timer = setTimeout(() => {
+      this.reopening.delete(timer);
+      try {
+        this.open(failures);
+      } catch {
+        // The system is short of something; that passes, or the callers' `executor_unavailable` tells of it.
+        this.reopen(failures + 1);
+      }
+    }, delay);
+    this.reopening.add(timer);
+  }
+}
+
+const NOT_CONTAINED: ContainmentOptions = { mode: 'off', folder: '/', hidden: [] };
+
+function unavailable(): GatewayError {
+  return new GatewayError('executor_unavailable', 'The executor is not running.', { retryAfterSeconds: 1 });
+}
