@@ -46,7 +46,7 @@ function home(settings: Record<string, string>): Place {
     single: { ...sleeper, limits: { concurrent: 1 } },
     polite: noting('trap "echo goodbye; exit 3" TERM; while :; do sleep 0.02; done'),
     stubborn: noting(`exec ${fixture('ignores-term')}`),
-    grandchild: noting(`exec ${fixture('spawns-grandchild')}`),
+    grandchild: noting('sleep 60 & echo $!; wait'),
     flood: command({ script: { interpreter: 'sh', text: 'head -c 16777216 /dev/zero | tr "\\0" x' }, limits: { output: '16MiB' } }),
   });
   return Object.assign(place, {
