@@ -50,9 +50,9 @@ export class Gateway {
 
   /** Store, catalogue and executors: what it takes to run commands without a server. */
   async open(): Promise<void> {
-    await this.openStore();
-    await this.parts.catalogue.reload();
-    await this.parts.launcher.start();
+    // Nothing of one needs the other. All have come to an end before a failure is told, so that each can be stopped.
+    const opened = await Promise.allSettled([this.openStore(), this.parts.catalogue.reload(), this.parts.launcher.start()]);
+    for (const result of opened) if (result.status === 'rejected') throw result.reason;
     const { gaps, ...contained } = this.parts.launcher.containment;
     this.parts.logger.info(contained, 'containment of programs');
     for (const gap of gaps) this.parts.logger.warn(`not contained: ${gap}`);

@@ -18,6 +18,8 @@ const PIPES_AFTER_KILL_MS = 250;
 export interface RunSurroundings {
   readonly spawnChild: SpawnChild;
   readonly outbox: Outbox;
+  /** Whether {@link endOrphans} finds everything that a run leaves behind. */
+  readonly adopts: boolean;
   /** Ends what left the run's group. Resolves when nothing of it is left, as far as this host can tell. */
   endOrphans(): Promise<void>;
   /** Called once, after the last report. */
@@ -105,7 +107,7 @@ export class HostRun implements ChildEvents {
 
   onEnd(code: number | null, signal: NodeJS.Signals | null): void {
     clearTimeout(this.timer);
-    if (this.child) killGroup(this.child.pid, 'SIGKILL');
+    if (this.child && !this.surroundings.adopts) killGroup(this.child.pid, 'SIGKILL');
     this.child = null;
     const { id } = this.command;
     if (this.failure !== undefined) this.fail(this.failure);

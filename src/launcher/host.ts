@@ -8,7 +8,7 @@ import { closeInheritedDescriptors, descriptorLimit } from './descriptors.js';
 import { IN_SANDBOX, WITHOUT_FFI, type HostCommand, type SpawnMechanism, type StartCommand } from './host-protocol.js';
 import { HostRun, type RunSurroundings } from './host-run.js';
 import { spawnChild, type SpawnChild } from './node-spawn.js';
-import { Orphans } from './orphans.js';
+import { Orphans, type RunsUnderWay } from './orphans.js';
 import { Outbox } from './outbox.js';
 import { SandboxCleaner } from './sandbox-cleaner.js';
 
@@ -41,6 +41,10 @@ const outbox = new Outbox(
   (batch, sent) => process.send?.(batch, undefined, undefined, sent),
   () => runs.forEach((run) => run.resume()),
 );
+const underWay: RunsUnderWay = {
+  isProgram: (pid) => someRun((run) => run.pid === pid),
+  isMark: (entry) => someRun((run) => !run.isOver && run.mark === entry),
+};
 let nextLook: Promise<void> | null = null;
 
 /** posix_spawn where it can be called; child_process serves other systems. */
@@ -76,13 +80,16 @@ function startSome(): void {
     if (runs.size > mostRuns) run.onFailure('EMFILE');
     else run.start();
   }
-  // At once: should this process be killed, the gateway must know whom to kill.
-  outbox.flush();
   if (waiting.size > 0) setImmediate(startSome);
 }
 
 function surroundingsOf(id: number): RunSurroundings {
-  return { spawnChild: spawn, outbox, endOrphans, onGone: () => runs.delete(id) };
+  return { spawnChild: spawn, adopts: orphans !== null, outbox, endOrphans, onGone: () => runs.delete(id) };
+}
+
+function someRun(matches: (run: HostRun) => boolean): boolean {
+  for (const run of runs.values()) if (matches(run)) return true;
+  return false;
 }
 
 /** What ends in one turn is looked after together. */
@@ -103,7 +110,7 @@ async function lookForOrphans(): Promise<void> {
 
 /** Whether there were any. */
 function killOrphans(): boolean {
-  return orphans?.end([...runs.values()].filter(({ isOver }) => !isOver)) ?? false;
+  return orphans?.end(underWay) ?? false;
 }
 
 function carryOut(batch: readonly HostCommand[]): void {

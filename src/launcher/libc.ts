@@ -30,16 +30,17 @@ export function bindLibc() {
     ) => number | bigint,
     memfd_create: libc.func('int memfd_create(const char *name, unsigned int flags)') as (name: string, flags: number) => number,
     pipe2: libc.func('int pipe2(void *ends, int flags)') as (ends: Int32Array, flags: number) => number,
+    dup3: libc.func('int dup3(int from, int to, int flags)') as (from: number, to: number, flags: number) => number,
+    /** Gives its first argument back: with no bytes to move, the address of a buffer. */
+    memmove: libc.func('uintptr_t memmove(void *to, const void *from, size_t count)') as (
+      to: Buffer,
+      from: Buffer,
+      count: number,
+    ) => number | bigint,
+    /** `file`, `argv` and `envp` are addresses. */
     posix_spawn: libc.func(
-      'int posix_spawn(void *pid, const char *file, void *actions, void *attributes, const char **argv, const char **envp)',
-    ) as (
-      pid: Int32Array,
-      file: string,
-      actions: Buffer,
-      attributes: Buffer,
-      argv: readonly (string | null)[],
-      envp: readonly (string | null)[],
-    ) => number,
+      'int posix_spawn(void *pid, uintptr_t file, void *actions, void *attributes, uintptr_t argv, uintptr_t envp)',
+    ) as (pid: Int32Array, file: bigint, actions: Buffer, attributes: Buffer, argv: bigint, envp: bigint) => number,
     posix_spawn_file_actions_addchdir_np: libc.func('int posix_spawn_file_actions_addchdir_np(void *actions, const char *folder)') as (
       actions: Buffer,
       folder: string,

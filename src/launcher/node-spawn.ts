@@ -8,10 +8,10 @@ import type { HostLaunch } from './host-protocol.js';
 /** What can be read from a child: its output, and what bubblewrap tells of the sandbox. */
 export type ChildStream = OutputStream | 'status';
 
-/** What happens to a child. Either `onFailure` alone, or any number of `onOutput`, one `onExit` among them, and then `onEnd`. */
+/** What happens to a child. Either `onFailure` alone, or any number of `onOutput`, one `onExit` among them at most, and then `onEnd`. */
 export interface ChildEvents {
   onOutput(stream: ChildStream, data: Buffer): void;
-  /** The program itself has ended; somebody else may still hold its pipes. */
+  /** The program itself has ended, and its pipes are not at their end: somebody else may hold them. */
   onExit(): void;
   /** The program itself has ended and its pipes are at their end, or were abandoned. Exactly one of the two is not null. */
   onEnd(code: number | null, signal: NodeJS.Signals | null): void;

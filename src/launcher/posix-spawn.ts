@@ -1,3 +1,4 @@
+import { openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
@@ -5,10 +6,9 @@ import { FILTER_FD, GATE_FD, STATUS_FD } from './bubblewrap.js';
 import type { HostLaunch } from './host-protocol.js';
 import { bindLibc } from './libc.js';
 import type { Child, ChildEvents, ChildStream } from './node-spawn.js';
+import { SpawnArena } from './spawn-arena.js';
 
 const O_CLOEXEC = 0o2000000;
-const O_NONBLOCK = 0o4000;
-const F_SETFL = 4;
 const F_ADD_SEALS = 1033;
 /** F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE */
 const SEALS = 0x0f;
@@ -18,29 +18,44 @@ const WNOHANG = 1;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
-const PIDFD_OPEN = 434;
+const PR_SET_DUMPABLE = 4;
+const PR_SET_CHILD_SUBREAPER = 36;
 /** POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID; the same in glibc and musl. */
 const SPAWN_FLAGS = 0x04 | 0x08 | 0x80;
 /** More than any libc needs for its opaque structures (glibc: 80, 336 and 128 bytes). */
 const OPAQUE_BYTES = 1_024;
 const READ_BYTES = 65_536;
 const EVENTS = 128;
-/** How often a child is asked for its end where the system gives no descriptor for it (its table of files is full). */
-const ASK_MS = 50;
+/** How often children are asked for their end while somebody else holds their pipes, or they have closed them. */
+const ASK_MS = 25;
+const ONE_BYTE = Buffer.from([1]);
 /** `struct epoll_event` is packed on x86-64 alone. */
 const [EVENT_BYTES, EVENT_DATA] = process.arch === 'x64' ? [12, 4] : [16, 8];
 
 /**
  * Starts programs by posix_spawn(3), called through an FFI: the child shares the pages of this process until it has become the
- * program, so that nothing is copied, however large this process is. Pipes and ends of children are watched in one epoll set.
+ * program, so that nothing is copied, however large this process is. Pipes are watched in one epoll set. Each call through the FFI
+ * takes about a microsecond, so there are as few of them for a run as can be.
+ *
+ * posix_spawn returns when the child has become its program, and nobody else here makes children: so at no other time does anybody
+ * hold copies of our descriptors, and to close one is to take it out of the epoll set.
  */
 export class PosixSpawner {
   private readonly libc = bindLibc();
+  private readonly arena: SpawnArena;
   private readonly attributes = Buffer.alloc(OPAQUE_BYTES);
   private readonly epoll: number;
+  private readonly event = Buffer.alloc(EVENT_BYTES);
   private readonly ready = Buffer.alloc(EVENTS * EVENT_BYTES);
   private readonly chunk = Buffer.alloc(READ_BYTES);
+  private readonly ends = new Int32Array(2);
+  private readonly number = new Int32Array(1);
   private readonly watched = new Map<number, () => void>();
+  private readonly plainActions = new Map<string, Buffer>();
+  private readonly children = new Set<SpawnedChild>();
+  /** Numbers that the ends of pipes for a child are given, so that what it does with them is the same each time. */
+  private readonly standing: { readonly nothing: number; readonly stdout: number; readonly stderr: number };
+  private asking: NodeJS.Timeout | undefined;
   /** Held, because with its handle the polling would be collected too. */
   readonly polling: ReturnType<typeof koffi.node.poll>;
 
@@ -54,63 +69,62 @@ export class PosixSpawner {
     libc.posix_spawnattr_setsigdefault(attributes, signals);
     const failure = libc.posix_spawnattr_setflags(attributes, SPAWN_FLAGS);
     this.epoll = libc.epoll_create1(O_CLOEXEC);
-    const self = this.openProcess(process.pid);
-    if (failure !== 0 || this.epoll < 0 || self < 0) throw new Error('This system lacks what is needed to start programs.');
-    libc.close(self);
+    if (failure !== 0 || this.epoll < 0) throw new Error('This system lacks what is needed to start programs.');
+    this.arena = new SpawnArena((buffer) => BigInt(libc.memmove(buffer, buffer, 0)));
+    const openNothing = () => openSync('/dev/null', 'r');
+    this.standing = { nothing: openNothing(), stdout: openNothing(), stderr: openNothing() };
     this.polling = koffi.node.poll(this.epoll, () => this.dispatch());
   }
 
   /** Like `spawnChild`. */
   spawn(request: HostLaunch, events: ChildEvents): Child | null {
     const open: number[] = [];
-    const keep: number[] = [];
+    const given: number[] = [];
     try {
-      const [stdout, stderr] = [this.pipe(open, 'readEnd'), this.pipe(open, 'readEnd')];
-      const status = request.sandbox ? this.pipe(open, 'readEnd') : null;
-      const gate = request.sandbox?.group ? this.pipe(open, 'writeEnd') : null;
-      const stdin = request.stdin === null ? null : this.memoryFile(request.stdin, open);
-      const pid = this.start(request, { stdin, stdout, stderr, status, gate });
-      keep.push(stdout.readEnd, stderr.readEnd, ...(status ? [status.readEnd] : []), ...(gate ? [gate.writeEnd] : []));
       const outputs: [number, ChildStream][] = [
-        [stdout.readEnd, 'stdout'],
-        [stderr.readEnd, 'stderr'],
+        [this.outputPipe(this.standing.stdout, open), 'stdout'],
+        [this.outputPipe(this.standing.stderr, open), 'stderr'],
       ];
-      if (status) outputs.push([status.readEnd, 'status']);
-      return new SpawnedChild(this, { pid, outputs, gate: gate?.writeEnd ?? null }, events);
+      const { pid, gate } =
+        request.stdin === null && !request.sandbox ? this.startPlain(request) : this.startWith(request, { open, given, outputs });
+      const child = new SpawnedChild(this, { pid, outputs, gate }, events);
+      this.children.add(child);
+      this.ask();
+      return child;
     } catch (error) {
+      for (const descriptor of open) this.libc.close(descriptor);
       if (!(error instanceof SystemError)) throw error;
       events.onFailure(error.code);
       return null;
     } finally {
-      for (const descriptor of open) if (!keep.includes(descriptor)) this.libc.close(descriptor);
+      for (const descriptor of given) this.libc.close(descriptor);
+      // The child has its copies; as long as we hold one, there is no end of the pipe.
+      for (const descriptor of [this.standing.stdout, this.standing.stderr]) this.libc.dup3(this.standing.nothing, descriptor, O_CLOEXEC);
     }
   }
 
   /** Does nothing when it is watched already. @param onReady called whenever there is something to read, or the end */
   watch(descriptor: number, onReady: () => void): void {
     if (this.watched.has(descriptor)) return;
-    const event = Buffer.alloc(EVENT_BYTES);
-    event.writeUInt32LE(EPOLLIN, 0);
-    event.writeInt32LE(descriptor, EVENT_DATA);
+    this.event.writeUInt32LE(EPOLLIN, 0);
+    this.event.writeInt32LE(descriptor, EVENT_DATA);
     this.watched.set(descriptor, onReady);
-    this.libc.epoll_ctl(this.epoll, EPOLL_CTL_ADD, descriptor, event);
+    this.libc.epoll_ctl(this.epoll, EPOLL_CTL_ADD, descriptor, this.event);
   }
 
-  /** Before it is closed: a child between its birth and its program may hold a copy, which would keep the registration alive. */
   unwatch(descriptor: number): void {
-    if (this.watched.delete(descriptor)) this.libc.epoll_ctl(this.epoll, EPOLL_CTL_DEL, descriptor, this.ready);
+    if (this.watched.delete(descriptor)) this.libc.epoll_ctl(this.epoll, EPOLL_CTL_DEL, descriptor, this.event);
   }
 
   close(descriptor: number): void {
-    this.unwatch(descriptor);
+    this.watched.delete(descriptor);
     this.libc.close(descriptor);
   }
 
-  /** What can be read now: undefined for nothing yet, null at the end. */
-  read(descriptor: number): Buffer | null | undefined {
+  /** What can be read now; null at the end. Only for a descriptor that is ready: else it waits. */
+  read(descriptor: number): Buffer | null {
     const bytes = Number(this.libc.read(descriptor, this.chunk, READ_BYTES));
-    if (bytes > 0) return Buffer.from(this.chunk.subarray(0, bytes));
-    return bytes === 0 ? null : undefined;
+    return bytes > 0 ? Buffer.from(this.chunk.subarray(0, bytes)) : null;
   }
 
   /** A byte, for whoever waits at the other end. */
@@ -118,15 +132,13 @@ export class PosixSpawner {
     this.libc.write(descriptor, ONE_BYTE, 1);
   }
 
-  /** Descriptor that becomes readable when the process has ended; negative where the system has none left. */
-  openProcess(pid: number): number {
-    return Number(this.libc.syscall(PIDFD_OPEN, pid, 0));
-  }
-
   /** Raw status of wait(2); undefined while the process lives. */
   reap(pid: number): number | undefined {
-    const status = new Int32Array(1);
-    return this.libc.waitpid(pid, status, WNOHANG) === pid ? status[0] : undefined;
+    return this.libc.waitpid(pid, this.number, WNOHANG) === pid ? this.number[0] : undefined;
+  }
+
+  forget(child: SpawnedChild): void {
+    this.children.delete(child);
   }
 
   /** Makes this process the one that orphaned descendants are given to. Says whether it is. */
@@ -139,46 +151,87 @@ export class PosixSpawner {
     return this.libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0;
   }
 
-  private start({ file, argv, env, cwd, sandbox }: HostLaunch, ends: ChildEnds): number {
-    const { libc } = this;
-    const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-    // What a C string cannot hold would be cut.
-    if (file === '' || [file, cwd, ...argv, ...variables].some((text) => text.includes('\0')))
-      throw new SystemError('ERR_INVALID_ARG_VALUE');
-    const actions = Buffer.alloc(OPAQUE_BYTES);
-    const pid = new Int32Array(1);
-    libc.posix_spawn_file_actions_init(actions);
-    if (ends.stdin === null) libc.posix_spawn_file_actions_addopen(actions, 0, '/dev/null', 0, 0);
-    else libc.posix_spawn_file_actions_adddup2(actions, ends.stdin, 0);
-    libc.posix_spawn_file_actions_adddup2(actions, ends.stdout.writeEnd, 1);
-    libc.posix_spawn_file_actions_adddup2(actions, ends.stderr.writeEnd, 2);
-    if (ends.status) libc.posix_spawn_file_actions_adddup2(actions, ends.status.writeEnd, STATUS_FD);
-    if (ends.gate) libc.posix_spawn_file_actions_adddup2(actions, ends.gate.readEnd, GATE_FD);
-    // Opened anew for each child: bubblewrap reads it from where it stands to its end.
-    if (sandbox?.filter) libc.posix_spawn_file_actions_addopen(actions, FILTER_FD, sandbox.filter, 0, 0);
-    libc.posix_spawn_file_actions_addchdir_np(actions, cwd);
-    const failure = libc.posix_spawn(pid, file, actions, this.attributes, [...argv, null], [...variables, null]);
-    libc.posix_spawn_file_actions_destroy(actions);
-    if (failure !== 0) throw new SystemError(getSystemErrorName(-failure));
-    return pid[0]!;
+  private startPlain(request: HostLaunch): { pid: number; gate: null } {
+    const { cwd } = request;
+    let actions = this.plainActions.get(cwd);
+    if (!actions) {
+      if (cwd.includes('\0')) throw new SystemError('ERR_INVALID_ARG_VALUE');
+      actions = this.actions(cwd, this.standing.nothing);
+      this.plainActions.set(cwd, actions);
+    }
+    return { pid: this.start(request, actions), gate: null };
   }
 
-  /** Adds its ends to `open`. Ours does not block; the other does, as programs expect. */
-  private pipe(open: number[], ours: keyof Pipe): Pipe {
-    const ends = new Int32Array(2);
-    if (this.libc.pipe2(ends, O_CLOEXEC) !== 0) throw new SystemError(getSystemErrorName(-koffi.errno()));
-    const [readEnd, writeEnd] = ends as unknown as [number, number];
-    const pipe = { readEnd, writeEnd };
-    open.push(readEnd, writeEnd);
-    this.libc.fcntl(pipe[ours], F_SETFL, O_NONBLOCK);
-    return pipe;
+  /** With a stdin, or what bubblewrap needs besides. */
+  private startWith(
+    { stdin, sandbox, ...request }: HostLaunch,
+    { open, given, outputs }: Descriptors,
+  ): { pid: number; gate: number | null } {
+    const { libc } = this;
+    const actions = this.actions(request.cwd, stdin === null ? this.standing.nothing : this.memoryFile(stdin, given));
+    try {
+      if (sandbox) outputs.push([this.givenPipe(actions, STATUS_FD, 'write', { open, given }), 'status']);
+      const gate = sandbox?.group ? this.givenPipe(actions, GATE_FD, 'read', { open, given }) : null;
+      // Opened anew for each child: bubblewrap reads it from where it stands to its end.
+      if (sandbox?.filter) libc.posix_spawn_file_actions_addopen(actions, FILTER_FD, sandbox.filter, 0, 0);
+      return { pid: this.start({ ...request, stdin, sandbox }, actions), gate };
+    } finally {
+      libc.posix_spawn_file_actions_destroy(actions);
+    }
+  }
+
+  private start({ file, argv, env }: HostLaunch, actions: Buffer): number {
+    const variables: string[] = [];
+    for (const name in env) variables.push(`${name}=${env[name]}`);
+    // What a C string cannot hold would be cut.
+    if (file === '' || hasNul(file) || argv.some(hasNul) || variables.some(hasNul)) throw new SystemError('ERR_INVALID_ARG_VALUE');
+    const strings = this.arena.layOut(file, argv, variables);
+    const failure = this.libc.posix_spawn(this.number, strings.file, actions, this.attributes, strings.argv, strings.envp);
+    if (failure !== 0) throw new SystemError(getSystemErrorName(-failure));
+    return this.number[0]!;
+  }
+
+  /** What a child does before it becomes its program. */
+  private actions(cwd: string, stdin: number): Buffer {
+    const { libc, standing } = this;
+    const actions = Buffer.alloc(OPAQUE_BYTES);
+    libc.posix_spawn_file_actions_init(actions);
+    libc.posix_spawn_file_actions_adddup2(actions, stdin, 0);
+    libc.posix_spawn_file_actions_adddup2(actions, standing.stdout, 1);
+    libc.posix_spawn_file_actions_adddup2(actions, standing.stderr, 2);
+    libc.posix_spawn_file_actions_addchdir_np(actions, cwd);
+    return actions;
+  }
+
+  /** The end to read from; the other one takes the place of `standing`. */
+  private outputPipe(standing: number, open: number[]): number {
+    const [readEnd, writeEnd] = this.pipe();
+    open.push(readEnd);
+    this.libc.dup3(writeEnd, standing, O_CLOEXEC);
+    this.libc.close(writeEnd);
+    return readEnd;
+  }
+
+  /** Our end of a pipe whose other end the child gets as `descriptor`, to write to or to read from. */
+  private givenPipe(actions: Buffer, descriptor: number, use: 'write' | 'read', { open, given }: Omit<Descriptors, 'outputs'>): number {
+    const [readEnd, writeEnd] = this.pipe();
+    const [ours, theirs] = use === 'write' ? [readEnd, writeEnd] : [writeEnd, readEnd];
+    open.push(ours);
+    given.push(theirs);
+    this.libc.posix_spawn_file_actions_adddup2(actions, theirs, descriptor);
+    return ours;
+  }
+
+  private pipe(): readonly [number, number] {
+    if (this.libc.pipe2(this.ends, O_CLOEXEC) !== 0) throw new SystemError(getSystemErrorName(-koffi.errno()));
+    return [this.ends[0]!, this.ends[1]!];
   }
 
   /** A file that is nowhere but in memory, for a program to read its stdin from: nobody has to feed it, and nobody can change it. */
-  private memoryFile(text: string, open: number[]): number {
+  private memoryFile(text: string, given: number[]): number {
     const descriptor = this.libc.memfd_create('stdin', MEMORY_FILE);
     if (descriptor < 0) throw new SystemError(getSystemErrorName(-koffi.errno()));
-    open.push(descriptor);
+    given.push(descriptor);
     for (let rest = Buffer.from(text); rest.length > 0;) {
       const written = Number(this.libc.write(descriptor, rest, rest.length));
       if (written <= 0) throw new SystemError(getSystemErrorName(-koffi.errno()));
@@ -191,27 +244,31 @@ export class PosixSpawner {
 
   private dispatch(): void {
     const count = this.libc.epoll_wait(this.epoll, this.ready, EVENTS, 0);
-    const descriptors = Array.from({ length: Math.max(0, count) }, (_, index) => this.ready.readInt32LE(index * EVENT_BYTES + EVENT_DATA));
+    const descriptors: number[] = [];
+    for (let index = 0; index < count; index++) descriptors.push(this.ready.readInt32LE(index * EVENT_BYTES + EVENT_DATA));
     for (const descriptor of descriptors) this.watched.get(descriptor)?.();
+  }
+
+  /** Most ends are seen by the end of the pipes; this sees the others. */
+  private ask(): void {
+    this.asking ??= setInterval(() => {
+      for (const child of this.children) child.lookForEnd();
+      if (this.children.size > 0) return;
+      clearInterval(this.asking);
+      this.asking = undefined;
+    }, ASK_MS);
   }
 }
 
-const PR_SET_DUMPABLE = 4;
-const PR_SET_CHILD_SUBREAPER = 36;
-const ONE_BYTE = Buffer.from([1]);
-
-interface Pipe {
-  readonly readEnd: number;
-  readonly writeEnd: number;
+/** What a start has opened: to be closed when it fails (`open`), and in any case (`given`). */
+interface Descriptors {
+  readonly open: number[];
+  readonly given: number[];
+  readonly outputs: [number, ChildStream][];
 }
 
-/** What a child is given. */
-interface ChildEnds {
-  readonly stdin: number | null;
-  readonly stdout: Pipe;
-  readonly stderr: Pipe;
-  readonly status: Pipe | null;
-  readonly gate: Pipe | null;
+function hasNul(text: string): boolean {
+  return text.includes('\0');
 }
 
 /** A system call failed; `code` is the name of its errno. */
@@ -223,9 +280,7 @@ class SystemError extends Error {
 
 class SpawnedChild implements Child {
   readonly pid: number;
-  private readonly process: number;
   private readonly open: Map<number, ChildStream>;
-  private readonly asking: NodeJS.Timeout | undefined;
   private gate: number | null;
   private status: number | undefined;
 
@@ -237,10 +292,7 @@ class SpawnedChild implements Child {
     this.pid = pid;
     this.open = new Map(outputs);
     this.gate = gate;
-    this.process = spawner.openProcess(pid);
     this.resume();
-    if (this.process < 0) this.asking = setInterval(() => this.onExit(), ASK_MS);
-    else spawner.watch(this.process, () => this.onExit());
   }
 
   pause(): void {
@@ -264,24 +316,28 @@ class SpawnedChild implements Child {
     this.gate = null;
   }
 
-  private onReadable(descriptor: number, stream: ChildStream): void {
-    const data = this.spawner.read(descriptor);
-    if (data) return this.events.onOutput(stream, data);
-    if (data === undefined) return;
-    this.spawner.close(descriptor);
-    this.open.delete(descriptor);
+  /** Whether it has ended by now. */
+  lookForEnd(): void {
+    if (this.status !== undefined) return;
+    this.status = this.spawner.reap(this.pid);
+    if (this.status === undefined) return;
+    this.spawner.forget(this);
+    if (this.gate !== null) this.spawner.close(this.gate);
+    this.gate = null;
+    if (this.open.size > 0) this.events.onExit();
     this.endIfOver();
   }
 
-  private onExit(): void {
-    this.status = this.spawner.reap(this.pid);
-    if (this.status === undefined) return;
-    clearInterval(this.asking);
-    if (this.process >= 0) this.spawner.close(this.process);
-    if (this.gate !== null) this.spawner.close(this.gate);
-    this.gate = null;
-    this.events.onExit();
-    this.endIfOver();
+  private onReadable(descriptor: number, stream: ChildStream): void {
+    const data = this.spawner.read(descriptor);
+    if (data) return this.events.onOutput(stream, data);
+    this.spawner.close(descriptor);
+    this.open.delete(descriptor);
+    if (this.open.size > 0) return;
+    if (this.status !== undefined) return this.endIfOver();
+    // A program that ends closes its pipes a moment before it can be reaped.
+    this.lookForEnd();
+    if (this.status === undefined) setImmediate(() => this.lookForEnd());
   }
 
   private endIfOver(): void {

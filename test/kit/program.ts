@@ -73,6 +73,8 @@ export class ProgramHome {
       ADMIN_KEY: this.adminKey,
       RATE_LIMIT_ENABLED: 'false',
       KILL_GRACE: '300ms',
+      // The start-up self-test takes a while; tests of containment ask for it.
+      SANDBOX: 'off',
       LOG_FORMAT: 'json',
       ...this.options.settings,
       ...settings,
