@@ -33,6 +33,14 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .option('--json', 'as JSON')
     .action(async (options: { json?: boolean }) => (await import('./check.js')).check(options));
 
+  program
+    .command('doctor')
+    .description('look at this host as a start would, and tell what is contained here and what is not')
+    .option('--json', 'as JSON')
+    .action(async (options: { json?: boolean }) => {
+      exitCode = await (await import('./doctor.js')).doctor(options);
+    });
+
   addKeyCommands(program);
 
   program

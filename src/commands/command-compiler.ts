@@ -4,6 +4,7 @@ import type { Sandbox } from '../domain/sandbox.js';
 import type { CheckedArguments, Command, Invocation, Preparation } from '../domain/command.js';
 import { ArgumentCheck } from './argument-check.js';
 import type { CommandDeclaration } from './catalogue-schema.js';
+import { profileOf } from './declaration-rules.js';
 import { defaultOf, isRequired, typeOf } from './param-types.js';
 import { ProcessPlan } from './process-plan.js';
 
@@ -106,6 +107,7 @@ function propertiesOf(name: string, declaration: CommandDeclaration, { defaults 
     cacheMs: declaration.cache ?? null,
     phrases,
     parse: declaration.output.parse,
+    sandbox: declaration.builtin === undefined ? profileOf(declaration.sandbox.profile, effect) : null,
   };
 }
 

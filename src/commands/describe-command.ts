@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { EFFECTS, EXECUTOR_KINDS } from '../domain/command.js';
 import { ROLES } from '../domain/principal.js';
+import { SANDBOX_PROFILES } from '../domain/sandbox.js';
 import type { CompiledCommand } from './command-compiler.js';
 
 /** A command as `GET /commands` shows it. */
@@ -18,6 +19,7 @@ export const commandDescriptionSchema = z.object({
     outputBytes: z.int(),
   }),
   cacheMs: z.number().nullable(),
+  sandbox: z.enum(SANDBOX_PROFILES).nullable().meta({ description: 'What its program may reach; null for one that starts no program' }),
   phrases: z.array(z.string()),
   params: z.record(z.string(), z.unknown()).meta({ description: 'JSON Schema (draft 2020-12) of `args`' }),
   example: z.object({ args: z.record(z.string(), z.unknown()) }),
@@ -27,7 +29,8 @@ export type CommandDescription = z.output<typeof commandDescriptionSchema>;
 
 /** `baseUrl` without a closing slash: where the caller reaches the gateway. */
 export function describeCommand(command: CompiledCommand, baseUrl: string): CommandDescription {
-  const { name, summary, description, effect, role, executor, timeoutMs, limits, cacheMs, phrases, argumentsSchema, example } = command;
+  const { name, summary, description, effect, role, executor, timeoutMs, limits, cacheMs, sandbox, phrases, argumentsSchema, example } =
+    command;
   return {
     name,
     summary,
@@ -38,6 +41,7 @@ export function describeCommand(command: CompiledCommand, baseUrl: string): Comm
     timeoutMs,
     limits,
     cacheMs,
+    sandbox,
     phrases: [...phrases],
     params: argumentsSchema,
     example: { args: example },

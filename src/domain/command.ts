@@ -1,5 +1,5 @@
 import type { Role } from './principal.js';
-import type { ResourceLimits, Sandbox } from './sandbox.js';
+import type { ResourceLimits, Sandbox, SandboxProfile } from './sandbox.js';
 
 /** Dotted lower-case name, unique in the catalogue: `git.log`. */
 export type CommandName = string;
@@ -38,6 +38,8 @@ export interface Command {
   readonly cacheMs: number | null;
   readonly phrases: readonly string[];
   readonly parse: OutputParser;
+  /** What its program may reach; null for one that starts no program. */
+  readonly sandbox: SandboxProfile | null;
   /** SHA-256 (hex) over the declaration: two runs with the same version ran the same declaration. */
   readonly version: string;
   /** JSON Schema (draft 2020-12) of the arguments object: what REST, OpenAPI, MCP, CLI and forms show. */

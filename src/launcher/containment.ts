@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LaunchRequest } from '../domain/launcher.js';
 import {
@@ -230,12 +230,15 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** @returns its path; null where there is no filter for this processor */
+/** Written once for all gateways on this folder: one may be reading it. @returns its path; null where there is no filter for this processor */
 function writeFilter(folder: string): string | null {
   const filter = syscallFilter();
   if (!filter) return null;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, 'syscalls.bpf');
-  writeFileSync(path, filter, { mode: 0o600 });
+  if (existsSync(path) && readFileSync(path).equals(filter)) return path;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, filter, { mode: 0o600 });
+  renameSync(draft, path);
   return path;
 }
