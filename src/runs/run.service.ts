@@ -1,15 +1,15 @@
 import type { AuditLog } from '../domain/audit-log.js';
-import type { Command } from '../domain/command.js';
 import type { Db, Write } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';
 import type { Clock, EventBus, RateCounter } from '../domain/ports.js';
 import { type Run, type RunId, statusOf } from '../domain/run.js';
 import { newId } from '../http/request-context.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { assertMayRun, canSee } from '../auth/permissions.js';
+import { assertMayRun } from '../auth/permissions.js';
 import type { Catalogue } from '../commands/catalogue.js';
 import type { Admission } from './admission.js';
 import { LiveRun } from './live-run.js';
+import { resolveCommand } from './resolve-command.js';
 import { cacheKey, ResultCache } from './result-cache.js';
 import type { RunExecution } from './run-execution.js';
 import type { RunRequest } from './run-request.js';
@@ -133,20 +133,7 @@ export class RunService {
 
   private resolve(walk: RunWalk): void {
     this.assertAccepting();
-    const { request, origin } = walk;
-    const visible = (command: Command) => canSee(origin.principal, command);
-    if (request.text !== undefined) {
-      const found = this.rooms.catalogue.resolveText(request.text, visible);
-      if (found.kind === 'unmatched') throw unknownCommand('No command has a phrase like this.', found.suggestions);
-      walk.command = found.command;
-      walk.args = found.args;
-      return;
-    }
-    const name = request.command ?? '';
-    const command = this.rooms.catalogue.get(name);
-    if (!command || !visible(command)) throw unknownCommand('There is no such command.', this.rooms.catalogue.suggest(name, visible));
-    walk.command = command;
-    walk.args = request.args ?? {};
+    resolveCommand(walk, this.rooms.catalogue);
   }
 
   private applyPolicy({ command }: RunWalk): void | Promise<void> {
@@ -287,9 +274,4 @@ export class RunService {
     this.rooms.metrics.auditAppend.observe((this.rooms.clock.monotonic() - before) / 1000);
     this.rooms.metrics.auditEntries.inc(writes.filter(({ kind }) => kind === 'audit.append').length);
   }
-}
-
-function unknownCommand(what: string, suggestions: readonly string[]): GatewayError {
-  const hint = suggestions.length > 0 ? ` Did you mean: ${suggestions.join(', ')}?` : '';
-  return new GatewayError('command_unknown', `${what}${hint}`);
 }
