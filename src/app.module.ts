@@ -16,7 +16,7 @@ import { SystemClock } from './config/system-clock.js';
 import { AuditStore } from './domain/audit.js';
 import { AuditLog } from './domain/audit-log.js';
 import { Db, WriteHealth } from './domain/db.js';
-import { Clock, EventBus, RateCounter } from './domain/ports.js';
+import { Clock, EventBus, RateCounter, SecretKey } from './domain/ports.js';
 import { KeyStore, RunStore } from './domain/stores.js';
 import { InProcessEventBus } from './events/in-process-event-bus.js';
 import { BUILTIN_NAMES, BuiltinExecutor } from './executors/builtin.executor.js';
@@ -37,6 +37,7 @@ import { measureRuns } from './runs/run-metrics.js';
 import { RunsModule } from './runs/runs.module.js';
 import { RunService } from './runs/run.service.js';
 import { DiskProbe } from './storage/disk.probe.js';
+import { SecretKeyFile } from './storage/secret-key-file.js';
 import { DataDirLock } from './storage/sqlite/data-dir-lock.js';
 import { SqliteAuditStore } from './storage/sqlite/sqlite-audit-store.js';
 import { SqliteDb } from './storage/sqlite/sqlite-db.js';
@@ -102,6 +103,8 @@ function storage({ DATA_DIR }: Settings): Provider[] {
     { provide: RunStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteRunStore(db.reader, db) },
     { provide: KeyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteKeyStore(db.reader) },
     { provide: AuditStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteAuditStore(db.reader) },
+    { provide: SecretKeyFile, useFactory: () => new SecretKeyFile(DATA_DIR) },
+    { provide: SecretKey, useExisting: SecretKeyFile },
     { provide: DataDirLock, useFactory: () => new DataDirLock(DATA_DIR) },
     {
       provide: StorageProbe,
@@ -116,12 +119,14 @@ function execution({ settings, logger, catalogueVariable }: Ingredients): Provid
   return [
     {
       provide: Catalogue,
-      useFactory: () =>
+      inject: [SecretKey],
+      useFactory: (secretKey: SecretKey) =>
         new Catalogue({
           directory: settings.CATALOGUE_DIR,
           workingDirectory: process.cwd(),
           variable: catalogueVariable,
           builtins: [...BUILTIN_NAMES],
+          secretKey: () => secretKey.bytes,
           defaults: { timeoutMs: settings.RUN_TIMEOUT, outputBytes: settings.OUTPUT_LIMIT },
         }),
     },
@@ -158,6 +163,7 @@ const LIVING = [
   DataDirLock,
   SqliteDb,
   Db,
+  SecretKeyFile,
   RunStore,
   AuditLog,
   KeyService,
@@ -175,11 +181,11 @@ function gateway({ settings, logger }: Ingredients): Provider {
   return {
     provide: Gateway,
     inject: [...LIVING],
-    useFactory: (
-      ...[lock, storage, db, runStore, audit, keys, catalogue, launcher, runs, readiness, clock, events, metrics, admission]: Living
-    ) => {
+    useFactory: (...[lock, storage, db, secretKey, runStore, audit, keys, catalogue, launcher, ...others]: Living) => {
+      const [runs, readiness, clock, events, metrics, admission] = others;
       measureRuns(events, metrics, admission);
-      return new Gateway({ settings, logger, lock, storage, db, runStore, audit, keys, catalogue, launcher, runs, readiness, clock });
+      const stored = { lock, storage, db, secretKey, runStore, audit, keys };
+      return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock });
     },
   };
 }

@@ -11,6 +11,7 @@ import type { ProcessLauncher } from './executors/launcher.js';
 import type { ReadinessService } from './health/readiness.js';
 import { closeLostRuns } from './runs/run-recovery.js';
 import type { RunService } from './runs/run.service.js';
+import type { SecretKeyFile } from './storage/secret-key-file.js';
 import type { DataDirLock } from './storage/sqlite/data-dir-lock.js';
 import type { SqliteDb } from './storage/sqlite/sqlite-db.js';
 
@@ -23,6 +24,7 @@ export interface Parts {
   readonly lock: DataDirLock;
   readonly storage: SqliteDb;
   readonly db: Db;
+  readonly secretKey: SecretKeyFile;
   readonly runStore: RunStore;
   readonly audit: AuditLog;
   readonly keys: KeyService;
@@ -51,6 +53,7 @@ export class Gateway {
   /** Store, catalogue and executors: what it takes to run commands without a server. */
   async open(): Promise<void> {
     await this.openStore();
+    this.parts.secretKey.open();
     await this.parts.catalogue.reload();
     await this.parts.launcher.start();
   }
