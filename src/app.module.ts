@@ -17,7 +17,7 @@ import { AuditStore } from './domain/audit.js';
 import { AuditLog } from './domain/audit-log.js';
 import { Db, WriteHealth } from './domain/db.js';
 import { Clock, EventBus, RateCounter, SecretKey } from './domain/ports.js';
-import { KeyStore, RunStore } from './domain/stores.js';
+import { IdempotencyStore, KeyStore, RunStore } from './domain/stores.js';
 import { InProcessEventBus } from './events/in-process-event-bus.js';
 import { BUILTIN_NAMES, BuiltinExecutor } from './executors/builtin.executor.js';
 import { ProcessLauncher } from './executors/launcher.js';
@@ -41,6 +41,7 @@ import { SecretKeyFile } from './storage/secret-key-file.js';
 import { DataDirLock } from './storage/sqlite/data-dir-lock.js';
 import { SqliteAuditStore } from './storage/sqlite/sqlite-audit-store.js';
 import { SqliteDb } from './storage/sqlite/sqlite-db.js';
+import { SqliteIdempotencyStore } from './storage/sqlite/sqlite-idempotency-store.js';
 import { SqliteKeyStore } from './storage/sqlite/sqlite-key-store.js';
 import { SqliteRunStore } from './storage/sqlite/sqlite-run-store.js';
 import { StorageProbe } from './storage/storage.probe.js';
@@ -101,6 +102,7 @@ function storage({ DATA_DIR }: Settings): Provider[] {
     { provide: Db, useExisting: SqliteDb },
     { provide: WriteHealth, useExisting: SqliteDb },
     { provide: RunStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteRunStore(db.reader, db) },
+    { provide: IdempotencyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteIdempotencyStore(db.reader, db) },
     { provide: KeyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteKeyStore(db.reader) },
     { provide: AuditStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteAuditStore(db.reader) },
     { provide: SecretKeyFile, useFactory: () => new SecretKeyFile(DATA_DIR) },
@@ -165,6 +167,7 @@ const LIVING = [
   Db,
   SecretKeyFile,
   RunStore,
+  IdempotencyStore,
   AuditLog,
   KeyService,
   Catalogue,
@@ -181,10 +184,10 @@ function gateway({ settings, logger }: Ingredients): Provider {
   return {
     provide: Gateway,
     inject: [...LIVING],
-    useFactory: (...[lock, storage, db, secretKey, runStore, audit, keys, catalogue, launcher, ...others]: Living) => {
+    useFactory: (...[lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, catalogue, launcher, ...others]: Living) => {
       const [runs, readiness, clock, events, metrics, admission] = others;
       measureRuns(events, metrics, admission);
-      const stored = { lock, storage, db, secretKey, runStore, audit, keys };
+      const stored = { lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys };
       return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock });
     },
   };

@@ -5,8 +5,9 @@ import type { Catalogue } from './commands/catalogue.js';
 import type { Settings } from './config/settings.schema.js';
 import type { AuditLog } from './domain/audit-log.js';
 import type { Db } from './domain/db.js';
+import { IDEMPOTENCY_KEPT_MS } from './domain/idempotency.js';
 import type { Clock } from './domain/ports.js';
-import type { RunStore } from './domain/stores.js';
+import type { IdempotencyStore, RunStore } from './domain/stores.js';
 import type { ProcessLauncher } from './executors/launcher.js';
 import type { ReadinessService } from './health/readiness.js';
 import { closeLostRuns } from './runs/run-recovery.js';
@@ -26,6 +27,7 @@ export interface Parts {
   readonly db: Db;
   readonly secretKey: SecretKeyFile;
   readonly runStore: RunStore;
+  readonly idempotencyKeys: IdempotencyStore;
   readonly audit: AuditLog;
   readonly keys: KeyService;
   readonly catalogue: Catalogue;
@@ -107,13 +109,15 @@ export class Gateway {
   }
 
   private async prune(): Promise<void> {
-    const { runStore, settings, logger } = this.parts;
-    const before = new Date(Date.now() - settings.RETENTION_DAYS * 86_400_000).toISOString();
+    const { runStore, idempotencyKeys, settings, logger } = this.parts;
+    const instantAgo = (ms: number) => new Date(Date.now() - ms).toISOString();
+    const before = instantAgo(settings.RETENTION_DAYS * 86_400_000);
     try {
+      await idempotencyKeys.prune(instantAgo(IDEMPOTENCY_KEPT_MS));
       const removed = await runStore.prune({ before, maxRuns: settings.RETENTION_RUNS, maxOutputBytes: settings.RETENTION_BYTES });
       if (removed > 0) logger.info({ runs: removed }, 'old runs removed');
     } catch (error) {
-      logger.warn({ err: error }, 'old runs could not be removed; the next try is in an hour');
+      logger.warn({ err: error }, 'old runs and idempotency keys could not be removed; the next try is in an hour');
     }
   }
 

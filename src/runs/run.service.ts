@@ -8,6 +8,7 @@ import type { Metrics } from '../metrics/metrics.js';
 import { assertMayRun } from '../auth/permissions.js';
 import type { Catalogue } from '../commands/catalogue.js';
 import type { Admission } from './admission.js';
+import type { IdempotencyLedger } from './idempotency-ledger.js';
 import { LiveRun } from './live-run.js';
 import { resolveCommand } from './resolve-command.js';
 import { cacheKey, ResultCache } from './result-cache.js';
@@ -19,6 +20,7 @@ import { type RunOrigin, RunWalk } from './run-walk.js';
 export const STEPS = [
   'resolve',
   'authorise',
+  'recogniseRepeat',
   'checkArguments',
   'applyPolicy',
   'admit',
@@ -37,6 +39,7 @@ const COMPLETING = STEPS.slice(STEPS.indexOf('execute'));
 /** What the path needs from the other rooms. */
 export interface RunRooms {
   readonly catalogue: Catalogue;
+  readonly idempotency: IdempotencyLedger;
   readonly rates: RateCounter;
   readonly admission: Admission;
   readonly cache: ResultCache;
@@ -53,6 +56,7 @@ export class RunService {
   private readonly steps: Readonly<Record<StepName, Step>> = {
     resolve: (walk) => this.resolve(walk),
     authorise: ({ origin, command }) => assertMayRun(origin.principal, command),
+    recogniseRepeat: (walk) => this.rooms.idempotency.recognise(walk),
     checkArguments: async (walk) => void (walk.preparation = await walk.command.prepare(walk.args)),
     applyPolicy: (walk) => this.applyPolicy(walk),
     admit: (walk) => this.admit(walk),
@@ -67,7 +71,8 @@ export class RunService {
   constructor(private readonly rooms: RunRooms) {}
 
   /**
-   * Takes a run in. When it resolves, the run is durably recorded and on its way.
+   * Takes a run in. When it resolves, the run is durably recorded and on its way, or it is that of an earlier request with the
+   * same idempotency key, which has ended.
    * @throws GatewayError the refusal, by whichever step; nothing was started
    */
   async start(request: RunRequest, origin: RunOrigin): Promise<LiveRun> {
@@ -76,18 +81,19 @@ export class RunService {
       for (const step of ACCEPTING) {
         const pending = this.steps[step](walk);
         if (pending) await pending;
+        if (walk.replay) return walk.replay;
       }
+      const completion = this.complete(walk);
+      // What is not recorded yet must not be acknowledged.
+      if (walk.unrecordedIntent) {
+        await completion;
+        await walk.live.finished;
+      }
+      return walk.live;
     } catch (error) {
       this.turnAway(walk, error);
-      throw error;
+      return this.rooms.idempotency.recallWinner(walk, error);
     }
-    const completion = this.complete(walk);
-    // What is not recorded yet must not be acknowledged.
-    if (walk.unrecordedIntent) {
-      await completion;
-      await walk.live.finished;
-    }
-    return walk.live;
   }
 
   /** A run that is under way in this process. */
@@ -110,11 +116,15 @@ export class RunService {
   }
 
   /** `walk` is as far as it has come. */
-  private turnAway({ ticket, live }: Partial<RunWalk>, error: unknown): void {
-    ticket?.release();
-    if (!live) return;
-    live.fail(error);
-    this.underWay.delete(live.run.id);
+  private turnAway(walk: Partial<RunWalk>, error: unknown): void {
+    walk.live?.fail(error);
+    this.leave(walk);
+  }
+
+  private leave(walk: Partial<RunWalk>): void {
+    walk.ticket?.release();
+    if (walk.live) this.underWay.delete(walk.live.run.id);
+    this.rooms.idempotency.release(walk);
   }
 
   private async complete(walk: RunWalk): Promise<void> {
@@ -126,8 +136,7 @@ export class RunService {
     } catch (error) {
       walk.live.fail(error);
     } finally {
-      walk.ticket?.release();
-      this.underWay.delete(walk.live.run.id);
+      this.leave(walk);
     }
   }
 
@@ -205,7 +214,7 @@ export class RunService {
       },
     });
     if (cached || this.rooms.execution.isInstant(command)) walk.unrecordedIntent = intent;
-    else return this.commit([{ kind: 'run.insert', run: live.run, output: [] }, intent]);
+    else return this.commit([{ kind: 'run.insert', run: live.run, output: [] }, ...this.rooms.idempotency.writes(walk), intent]);
   }
 
   private async execute(walk: RunWalk): Promise<void> {
@@ -238,7 +247,7 @@ export class RunService {
     };
     const { unrecordedIntent: intent } = walk;
     await this.commit([
-      ...(intent ? [intent] : []),
+      ...(intent ? [...this.rooms.idempotency.writes(walk), intent] : []),
       { kind: intent ? 'run.insert' : 'run.finish', run, output: live.output },
       this.rooms.audit.appended({
         action: 'run.outcome',
