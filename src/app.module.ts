@@ -18,8 +18,8 @@ import { AuditStore } from './domain/audit.js';
 import { AuditLog } from './domain/audit-log.js';
 import { Db, WriteHealth } from './domain/db.js';
 import { Launcher } from './domain/launcher.js';
-import { Clock, EventBus, RateCounter } from './domain/ports.js';
-import { KeyStore, RunStore } from './domain/stores.js';
+import { Clock, EventBus, RateCounter, SecretKey } from './domain/ports.js';
+import { IdempotencyStore, KeyStore, RunStore } from './domain/stores.js';
 import { InProcessEventBus } from './events/in-process-event-bus.js';
 import { BUILTIN_NAMES, BuiltinExecutor } from './executors/builtin.executor.js';
 import { ProcessLauncher } from './launcher/process-launcher.js';
@@ -39,9 +39,11 @@ import { measureRuns } from './runs/run-metrics.js';
 import { RunsModule } from './runs/runs.module.js';
 import { RunService } from './runs/run.service.js';
 import { DiskProbe } from './storage/disk.probe.js';
+import { SecretKeyFile } from './storage/secret-key-file.js';
 import { DataDirLock } from './storage/sqlite/data-dir-lock.js';
 import { SqliteAuditStore } from './storage/sqlite/sqlite-audit-store.js';
 import { SqliteDb } from './storage/sqlite/sqlite-db.js';
+import { SqliteIdempotencyStore } from './storage/sqlite/sqlite-idempotency-store.js';
 import { SqliteKeyStore } from './storage/sqlite/sqlite-key-store.js';
 import { SqliteRunStore } from './storage/sqlite/sqlite-run-store.js';
 import { StorageProbe } from './storage/storage.probe.js';
@@ -102,8 +104,11 @@ function storage({ DATA_DIR }: Settings): Provider[] {
     { provide: Db, useExisting: SqliteDb },
     { provide: WriteHealth, useExisting: SqliteDb },
     { provide: RunStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteRunStore(db.reader, db) },
+    { provide: IdempotencyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteIdempotencyStore(db.reader, db) },
     { provide: KeyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteKeyStore(db.reader) },
     { provide: AuditStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteAuditStore(db.reader) },
+    { provide: SecretKeyFile, useFactory: () => new SecretKeyFile(DATA_DIR) },
+    { provide: SecretKey, useExisting: SecretKeyFile },
     { provide: DataDirLock, useFactory: () => new DataDirLock(DATA_DIR) },
     {
       provide: StorageProbe,
@@ -118,12 +123,14 @@ function execution({ settings, logger, catalogueVariable }: Ingredients): Provid
   return [
     {
       provide: Catalogue,
-      useFactory: () =>
+      inject: [SecretKey],
+      useFactory: (secretKey: SecretKey) =>
         new Catalogue({
           directory: settings.CATALOGUE_DIR,
           workingDirectory: process.cwd(),
           variable: catalogueVariable,
           builtins: [...BUILTIN_NAMES],
+          secretKey: () => secretKey.bytes,
           defaults: { timeoutMs: settings.RUN_TIMEOUT, outputBytes: settings.OUTPUT_LIMIT },
         }),
     },
@@ -160,7 +167,9 @@ const LIVING = [
   DataDirLock,
   SqliteDb,
   Db,
+  SecretKeyFile,
   RunStore,
+  IdempotencyStore,
   AuditLog,
   KeyService,
   Catalogue,
@@ -177,11 +186,11 @@ function gateway({ settings, logger }: Ingredients): Provider {
   return {
     provide: Gateway,
     inject: [...LIVING],
-    useFactory: (
-      ...[lock, storage, db, runStore, audit, keys, catalogue, launcher, runs, readiness, clock, events, metrics, admission]: Living
-    ) => {
+    useFactory: (...[lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, catalogue, launcher, ...others]: Living) => {
+      const [runs, readiness, clock, events, metrics, admission] = others;
       measureRuns(events, metrics, admission);
-      return new Gateway({ settings, logger, lock, storage, db, runStore, audit, keys, catalogue, launcher, runs, readiness, clock });
+      const stored = { lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys };
+      return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock });
     },
   };
 }

@@ -5,12 +5,14 @@ import type { Catalogue } from './commands/catalogue.js';
 import type { Settings } from './config/settings.schema.js';
 import type { AuditLog } from './domain/audit-log.js';
 import type { Db } from './domain/db.js';
+import { IDEMPOTENCY_KEPT_MS } from './domain/idempotency.js';
 import type { Clock } from './domain/ports.js';
-import type { RunStore } from './domain/stores.js';
+import type { IdempotencyStore, RunStore } from './domain/stores.js';
 import type { ProcessLauncher } from './launcher/process-launcher.js';
 import type { ReadinessService } from './health/readiness.js';
 import { closeLostRuns } from './runs/run-recovery.js';
 import type { RunService } from './runs/run.service.js';
+import type { SecretKeyFile } from './storage/secret-key-file.js';
 import type { DataDirLock } from './storage/sqlite/data-dir-lock.js';
 import type { SqliteDb } from './storage/sqlite/sqlite-db.js';
 
@@ -23,7 +25,9 @@ export interface Parts {
   readonly lock: DataDirLock;
   readonly storage: SqliteDb;
   readonly db: Db;
+  readonly secretKey: SecretKeyFile;
   readonly runStore: RunStore;
+  readonly idempotencyKeys: IdempotencyStore;
   readonly audit: AuditLog;
   readonly keys: KeyService;
   readonly catalogue: Catalogue;
@@ -50,12 +54,18 @@ export class Gateway {
 
   /** Store, catalogue and executors: what it takes to run commands without a server. */
   async open(): Promise<void> {
-    // Nothing of one needs the other. All have come to an end before a failure is told, so that each can be stopped.
-    const opened = await Promise.allSettled([this.openStore(), this.parts.catalogue.reload(), this.parts.launcher.start()]);
+    // Neither needs the other. Both have come to an end before a failure is told, so that each can be stopped.
+    const opened = await Promise.allSettled([this.openCatalogue(), this.parts.launcher.start()]);
     for (const result of opened) if (result.status === 'rejected') throw result.reason;
     const { gaps, ...contained } = this.parts.launcher.containment;
     this.parts.logger.info(contained, 'containment of programs');
     for (const gap of gaps) this.parts.logger.warn(`not contained: ${gap}`);
+  }
+
+  private async openCatalogue(): Promise<void> {
+    await this.openStore();
+    this.parts.secretKey.open();
+    await this.parts.catalogue.reload();
   }
 
   /**
@@ -107,13 +117,15 @@ export class Gateway {
   }
 
   private async prune(): Promise<void> {
-    const { runStore, settings, logger } = this.parts;
-    const before = new Date(Date.now() - settings.RETENTION_DAYS * 86_400_000).toISOString();
+    const { runStore, idempotencyKeys, settings, logger } = this.parts;
+    const instantAgo = (ms: number) => new Date(Date.now() - ms).toISOString();
+    const before = instantAgo(settings.RETENTION_DAYS * 86_400_000);
     try {
+      await idempotencyKeys.prune(instantAgo(IDEMPOTENCY_KEPT_MS));
       const removed = await runStore.prune({ before, maxRuns: settings.RETENTION_RUNS, maxOutputBytes: settings.RETENTION_BYTES });
       if (removed > 0) logger.info({ runs: removed }, 'old runs removed');
     } catch (error) {
-      logger.warn({ err: error }, 'old runs could not be removed; the next try is in an hour');
+      logger.warn({ err: error }, 'old runs and idempotency keys could not be removed; the next try is in an hour');
     }
   }
 

@@ -447,6 +447,13 @@ describe('metrics', () => {
     await admin.run('leaks');
     await admin.run('rare', { code: 0 });
     expect((await admin.post('/run', { command: 'rare', args: { code: 0 } })).status).toBe(429);
+    const named = { 'idempotency-key': 'operations' };
+    const holding = await admin.post<RunEnvelope>('/run', { command: 'sleeper' }, { ...named, prefer: 'respond-async' });
+    expect((await admin.post('/run', { command: 'sleeper' }, named)).status).toBe(409);
+    expect((await admin.post('/run', { command: 'exits', args: { code: 0 } }, named)).status).toBe(422);
+    await admin.post(`/runs/${holding.body.id}/cancel`);
+    await eventually(async () => (await admin.get<RunEnvelope>(`/runs/${holding.body.id}`)).body.outcome !== null);
+    expect((await admin.post('/run', { command: 'sleeper' }, named)).status).toBe(200);
     await anonymous.get('/auth/me');
     await anonymous.get('/auth/me', { 'x-api-key': 'nonsense' });
     await anonymous.get('/auth/me', { 'x-api-key': generateKey().text });
@@ -476,6 +483,7 @@ describe('metrics', () => {
       audited: moved('audit_entries_total'),
       appended: moved('audit_append_seconds_count'),
       rated: moved('rate_limited_total', { scope: 'command' }),
+      named: ['first', 'replayed', 'under_way', 'mismatch'].map((result) => moved('idempotent_requests_total', { result })),
       missing: moved('auth_failures_total', { reason: 'missing' }),
       malformed: moved('auth_failures_total', { reason: 'malformed' }),
       unknown: moved('auth_failures_total', { reason: 'unknown' }),
@@ -487,17 +495,18 @@ describe('metrics', () => {
       ...{
         succeeded: 2,
         timedOut: 1,
-        cancelled: 3,
-        all: 12,
-        started: 11,
+        cancelled: 4,
+        all: 13,
+        started: 12,
         retries: 2,
         hit: 1,
         miss: 1,
-        audited: 24,
-        appended: 23,
+        audited: 26,
+        appended: 25,
         rated: 1,
+        named: [1, 1, 1, 1],
       },
-      ...{ missing: 1, malformed: 1, unknown: 1, runs: 9, refused: 1, timed: 13, errors: 1 },
+      ...{ missing: 1, malformed: 1, unknown: 1, runs: 10, refused: 1, timed: 17, errors: 1 },
     });
     expect(moved('run_output_bytes_total')).toBeGreaterThan(2 * readFileSync(secretsFile).length);
     for (const { kind } of SAMPLE_SECRETS) expect([kind, moved('redactions_total', { kind }) > 0]).toEqual([kind, true]);
@@ -529,7 +538,7 @@ describe('metrics', () => {
       scope: ['key', 'address', 'command'],
       command: Object.keys(commands),
       outcome: outcomes,
-      result: ['hit', 'miss'],
+      result: ['hit', 'miss', 'first', 'replayed', 'under_way', 'mismatch'],
       kind: REDACTION_KINDS,
     };
     const { body } = await anonymous.get<string>('/metrics');
@@ -585,7 +594,7 @@ describe('documentation', () => {
 
 describe('browsers', () => {
   const origin = 'https://ops.example.com';
-  const asked = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'x-api-key' };
+  const asked = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'x-api-key, idempotency-key' };
 
   it('of other origins get nothing by default', async () => {
     for (const answer of [await admin.get('/auth/me', { origin }), await admin.request('OPTIONS', '/run', { headers: asked })])
@@ -608,11 +617,13 @@ describe('browsers', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 404, 400, 401, 429]);
     for (const { headers } of answers) {
       expect(headers.get('access-control-allow-origin')).toBe(origin);
-      expect(headers.get('access-control-expose-headers')).toMatch(/X-Request-Id.*RateLimit.*Retry-After/);
+      expect(headers.get('access-control-expose-headers')).toMatch(/X-Request-Id.*RateLimit.*Retry-After.*Idempotency-Replayed/);
       expect(headers.get('access-control-allow-credentials')).toBeNull();
       expect(headers.get('vary')).toMatch(/origin/i);
     }
     expect(strange.headers.get('access-control-allow-origin')).toBeNull();
+    const preflight = await gateway.anonymous().request('OPTIONS', '/run', { headers: asked });
+    expect(preflight.headers.get('access-control-allow-headers')).toBe('x-api-key, idempotency-key');
   });
 });
 

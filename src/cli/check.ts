@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Catalogue } from '../commands/catalogue.js';
 import { CatalogueMistakes, formatFinding } from '../commands/catalogue-mistakes.js';
 import { loadSettings } from '../config/settings.js';
@@ -12,6 +13,8 @@ export async function check(options: { readonly json?: boolean }): Promise<void>
     workingDirectory: process.cwd(),
     variable: catalogueVariable,
     builtins: [...BUILTIN_NAMES],
+    // No call is prepared here, so no digest outlives this program; DATA_DIR is left alone.
+    secretKey: () => randomBytes(32),
     defaults: { timeoutMs: settings.RUN_TIMEOUT, outputBytes: settings.OUTPUT_LIMIT },
   });
   const mistakes = await mistakesOf(catalogue);

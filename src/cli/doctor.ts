@@ -39,7 +39,10 @@ async function examine(gateway: Gateway): Promise<Examination> {
   const store = await observe('store', () => gateway.openStore(), 'DATA_DIR can be written, and its schema is up to date');
   const declared = await observe(
     'catalogue',
-    () => catalogue.reload(),
+    async () => {
+      gateway.parts.secretKey.open();
+      await catalogue.reload();
+    },
     () => `${catalogue.all().length} commands are declared without mistakes`,
   );
   const started = await observe('containment', () => launcher.start(), 'programs can be started');

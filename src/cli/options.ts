@@ -14,4 +14,5 @@ export interface CreateKeyOptions extends RemoteOptions {
 
 export interface RunOptions extends RemoteOptions {
   readonly text?: string;
+  readonly idempotencyKey?: string;
 }

@@ -47,6 +47,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .command('run [command] [arguments...]')
     .description('run a command: name=value (or name:=json) arguments, or --text "a phrase"')
     .option('--text <phrase>', 'free text instead of a name')
+    .option('--idempotency-key <key>', 'your own name for this request: for 24 hours the same request with it gets the same run')
     .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
     .option('--json', 'print the envelope (or the problem) as JSON')
     .action(async (name: string | undefined, pairs: string[], options: RunOptions) => {

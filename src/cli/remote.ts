@@ -9,11 +9,18 @@ export class RemoteProblem extends CliFailure {
   }
 }
 
+export interface ServerCall {
+  readonly method?: string;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /**
  * One call to a running gateway, with the key from SALLYPORT_KEY.
  * @throws RemoteProblem what the server refused; CliFailure when it cannot be reached
  */
-export async function callServer<T>(url: string, path: string, init: { method?: string; body?: unknown } = {}): Promise<T> {
+export async function callServer<T>(url: string, path: string, init: ServerCall = {}): Promise<T> {
   const key = remoteKey();
   if (!key) throw new CliFailure('SALLYPORT_KEY is not set: it holds the key for the server at --url.', 2);
   if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
@@ -27,8 +34,8 @@ export async function callServer<T>(url: string, path: string, init: { method?: 
   return body as T;
 }
 
-async function request(url: URL, key: string, { method = 'GET', body }: { method?: string; body?: unknown }): Promise<Response> {
-  const headers = { 'x-api-key': key, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
+async function request(url: URL, key: string, { method = 'GET', body, headers: more }: ServerCall): Promise<Response> {
+  const headers = { ...more, 'x-api-key': key, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
   try {
     return await fetch(url, { method, headers, redirect: 'error', ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
   } catch (error) {

@@ -1,6 +1,7 @@
 import { LOCAL_PRINCIPAL } from '../auth/local-principal.js';
 import { Catalogue } from '../commands/catalogue.js';
 import { GatewayError, type Problem, toProblem } from '../domain/errors.js';
+import { parseIdempotencyKey } from '../http/idempotency-key.js';
 import { createRequestContext } from '../http/request-context.js';
 import type { RunEnvelope } from '../runs/run-envelope.js';
 import { RunHistory } from '../runs/run-history.js';
@@ -11,8 +12,14 @@ import { withLocalRooms } from './local.js';
 /** What became of it: the run, or why there is none. */
 export type RunResult = { readonly run: RunEnvelope } | { readonly problem: Problem };
 
+/** What was asked for beside the request itself. */
+interface Asked {
+  readonly name: string | undefined;
+  readonly idempotencyKey: string | undefined;
+}
+
 /** Runs one command on this host, as the person at its command line. An interrupt ends the run, not this program. */
-export function runInRooms(request: (schema: Readonly<Record<string, unknown>>) => RunRequest, name = ''): Promise<RunResult> {
+export function runInRooms(request: (schema: Readonly<Record<string, unknown>>) => RunRequest, asked: Asked): Promise<RunResult> {
   return withLocalRooms(async ({ context, gateway }) => {
     await gateway.open();
     const { requestId, traceparent } = createRequestContext({}, 0);
@@ -20,9 +27,11 @@ export function runInRooms(request: (schema: Readonly<Record<string, unknown>>) 
     const interrupt = () => interrupted.abort();
     process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
     try {
-      const parsed = runRequestSchema.safeParse(request(context.get(Catalogue).get(name)?.argumentsSchema ?? {}));
+      const parsed = runRequestSchema.safeParse(request(context.get(Catalogue).get(asked.name ?? '')?.argumentsSchema ?? {}));
       if (!parsed.success) throw new GatewayError('invalid_request', 'The request is neither a command with arguments nor a phrase.');
-      const live = await context.get(RunService).start(parsed.data, { principal: LOCAL_PRINCIPAL, requestId, traceparent });
+      const idempotencyKey = parseIdempotencyKey(asked.idempotencyKey);
+      const origin = { principal: LOCAL_PRINCIPAL, requestId, traceparent, idempotencyKey };
+      const live = await context.get(RunService).start(parsed.data, origin);
       const cancel = () => live.abort({ kind: 'cancelled', by: LOCAL_PRINCIPAL.id });
       if (interrupted.signal.aborted) cancel();
       else interrupted.signal.addEventListener('abort', cancel);

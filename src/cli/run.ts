@@ -1,4 +1,5 @@
-import type { Problem } from '../domain/errors.js';
+import { GatewayError, type Problem, toProblem } from '../domain/errors.js';
+import { parseIdempotencyKey } from '../http/idempotency-key.js';
 import type { RunEnvelope } from '../runs/run-envelope.js';
 import type { RunRequest } from '../runs/run-request.js';
 import { isPlainWord, parseArguments } from './arguments.js';
@@ -17,18 +18,23 @@ export async function run(name: string | undefined, words: readonly string[], op
   return 'run' in result ? presentRun(result.run, options) : presentProblem(result.problem, options);
 }
 
-async function runHere(name: string | undefined, words: readonly string[], { text }: RunOptions): Promise<RunResult> {
+async function runHere(name: string | undefined, words: readonly string[], { text, idempotencyKey }: RunOptions): Promise<RunResult> {
   // Loaded only where it is needed: a run at a server does without the rooms.
   const { runInRooms } = await import('./run-here.js');
-  return runInRooms((schema) => requestOf(name, parseArguments(words, schema), text), name);
+  return runInRooms((schema) => requestOf(name, parseArguments(words, schema), text), { name, idempotencyKey });
 }
 
-async function runAtServer(url: string, name: string | undefined, words: readonly string[], { text }: RunOptions): Promise<RunResult> {
+async function runAtServer(url: string, name: string | undefined, words: readonly string[], options: RunOptions): Promise<RunResult> {
+  const { text, idempotencyKey } = options;
   try {
+    // The server says so too, but not every text can be sent as a header.
+    parseIdempotencyKey(idempotencyKey);
+    const headers: Record<string, string> = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
     const args = parseArguments(words, await schemaAtServer(url, name ?? '', words));
-    return { run: await callServer<RunEnvelope>(url, '/run', { method: 'POST', body: requestOf(name, args, text) }) };
+    return { run: await callServer<RunEnvelope>(url, '/run', { method: 'POST', body: requestOf(name, args, text), headers }) };
   } catch (error) {
     if (error instanceof RemoteProblem) return { problem: error.problem };
+    if (error instanceof GatewayError) return { problem: toProblem(error, 'local') };
     throw error;
   }
 }

@@ -1,10 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import type { CatalogueFinding } from './catalogue-mistakes.js';
 import { loadCatalogue, type LoadedCatalogue, type LoaderOptions } from './catalogue-loader.js';
 import type { CompiledCommand } from './command-compiler.js';
 import { PhraseBook, type TextResolution } from './phrases.js';
 
-export type CatalogueOptions = Omit<LoaderOptions, 'secretKey'>;
+export interface CatalogueOptions extends Omit<LoaderOptions, 'secretKey'> {
+  /** Asked for at each load. */
+  readonly secretKey: () => Buffer;
+}
 
 /** Whether the caller at hand may see a command. */
 export type Visible = (command: CompiledCommand) => boolean;
@@ -27,7 +29,6 @@ interface Snapshot extends LoadedCatalogue {
 export class Catalogue {
   private snapshot = snapshotOf({ commands: [], warnings: [], digest: '' }, null);
   private reloading: Promise<unknown> = Promise.resolve();
-  private readonly secretKey = randomBytes(32);
 
   constructor(private readonly options: CatalogueOptions) {}
 
@@ -74,7 +75,7 @@ export class Catalogue {
 
   private async replace(): Promise<CatalogueChanges> {
     const before = this.snapshot.byName;
-    this.snapshot = snapshotOf(await loadCatalogue({ ...this.options, secretKey: this.secretKey }), new Date().toISOString());
+    this.snapshot = snapshotOf(await loadCatalogue({ ...this.options, secretKey: this.options.secretKey() }), new Date().toISOString());
     const after = this.snapshot.byName;
     return {
       added: [...after.keys()].filter((name) => !before.has(name)),

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { commandOf, refusalsOf, temporaryFolder } from '../../test/kit/catalogue-of.js';
 import type { ProcessInvocation } from '../domain/command.js';
@@ -160,20 +161,16 @@ describe('a command', () => {
   });
 
   it('names equal calls alike, and never a secret in clear (T62)', async () => {
-    const command = await commandOf({
-      exec: ['echo', '--n={n}'],
-      stdin: '{s}',
-      params: { n: { type: 'integer', default: 1 }, s: { type: 'secret' } },
-    });
+    const declaration = { exec: ['echo', '--n={n}'], stdin: '{s}', params: { n: { type: 'integer', default: 1 }, s: { type: 'secret' } } };
+    const key = randomBytes(32);
+    const command = await commandOf(declaration, { secretKey: () => key });
     const digest = async (args: object) => (await command.prepare(args)).argsDigest;
     expect(await digest({ s: 'a' })).toBe(await digest({ n: 1, s: 'a' }));
     expect(await digest({ s: 'a' })).not.toBe(await digest({ s: 'b' }));
     expect(await digest({ s: 'a' })).not.toBe(await digest({ n: 2, s: 'a' }));
-    const elsewhere = await commandOf({
-      exec: ['echo', '--n={n}'],
-      stdin: '{s}',
-      params: { n: { type: 'integer', default: 1 }, s: { type: 'secret' } },
-    });
+    const restarted = await commandOf(declaration, { secretKey: () => Buffer.from(key) });
+    expect((await restarted.prepare({ s: 'a' })).argsDigest).toBe(await digest({ s: 'a' }));
+    const elsewhere = await commandOf(declaration);
     expect(elsewhere.version).toBe(command.version);
     expect((await elsewhere.prepare({ s: 'a' })).argsDigest).not.toBe(await digest({ s: 'a' }));
   });

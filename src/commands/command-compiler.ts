@@ -32,7 +32,7 @@ export interface Surroundings {
 }
 
 export interface CompilerOptions {
-  /** Random, kept for the life of the process: digests of secrets mean nothing elsewhere. */
+  /** For digests of secrets: nobody outside can try values against them, and a restart leaves them as they are. */
   readonly secretKey: Buffer;
   readonly defaults: { readonly timeoutMs: number; readonly outputBytes: number };
 }

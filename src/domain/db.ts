@@ -1,4 +1,5 @@
 import type { AuditRecord } from './audit.js';
+import type { IdempotencyClaim, IdempotencyRecord } from './idempotency.js';
 import type { ApiKey } from './principal.js';
 import type { OutputChunk, Run, RunId } from './run.js';
 
@@ -12,6 +13,14 @@ export type Write =
   | { readonly kind: 'run.remove'; readonly ids: readonly RunId[] }
   /** Forgets the output of runs; the runs stay. */
   | { readonly kind: 'output.remove'; readonly ids: readonly RunId[] }
+  /** Ties an idempotency key to a run: a `conflict` when the principal gave that key to a run since `freeBefore`. */
+  | { readonly kind: 'idempotency.insert'; readonly record: IdempotencyRecord; readonly freeBefore: string }
+  /** Frees keys that were given before an instant; others are left alone. */
+  | {
+      readonly kind: 'idempotency.remove';
+      readonly keys: readonly Pick<IdempotencyClaim, 'principalId' | 'key'>[];
+      readonly freeBefore: string;
+    }
   | { readonly kind: 'key.insert'; readonly key: ApiKey }
   | { readonly kind: 'key.revoke'; readonly id: string; readonly at: string }
   | { readonly kind: 'key.touch'; readonly id: string; readonly at: string }

@@ -9,6 +9,12 @@ export abstract class Clock {
   abstract monotonic(): number;
 }
 
+/** A random secret of this DATA_DIR, the same after every restart: for digests against which nobody outside can try values. */
+export abstract class SecretKey {
+  /** 32 bytes. */
+  abstract get bytes(): Buffer;
+}
+
 /** What is left of a budget after an attempt to spend from it. */
 export interface Budget {
   readonly allowed: boolean;

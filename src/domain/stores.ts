@@ -1,5 +1,6 @@
 import type { Page } from './audit.js';
 import type { CommandName } from './command.js';
+import type { IdempotencyKey, IdempotencyRecord } from './idempotency.js';
 import type { ApiKey, PrincipalId } from './principal.js';
 import type { OutputChunk, Run, RunId, RunStatus } from './run.js';
 
@@ -32,6 +33,14 @@ export abstract class RunStore {
   abstract orphans(): Promise<readonly Run[]>;
   /** Removes old history, a bounded piece at a time; says how many runs went. Audit entries stay. */
   abstract prune(retention: Retention): Promise<number>;
+}
+
+/** Which runs idempotency keys stand for. Writing goes through {@link Db}. */
+export abstract class IdempotencyStore {
+  /** Whatever is stored, however old. */
+  abstract find(principalId: PrincipalId, key: IdempotencyKey): Promise<IdempotencyRecord | undefined>;
+  /** Frees keys that were given before this instant, a bounded piece at a time; says how many. */
+  abstract prune(freeBefore: string): Promise<number>;
 }
 
 /** The keys. Writing goes through {@link Db}. */

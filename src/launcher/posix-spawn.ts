@@ -1,5 +1,4 @@
 import { openSync } from 'node:fs';
-import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
 import { FILTER_FD, GATE_FD, STATUS_FD } from './bubblewrap.js';
@@ -7,6 +6,7 @@ import type { HostLaunch } from './host-protocol.js';
 import { bindLibc } from './libc.js';
 import type { Child, ChildEvents, ChildStream } from './node-spawn.js';
 import { SpawnArena } from './spawn-arena.js';
+import { SpawnedChild, type ChildSystem } from './spawned-child.js';
 
 const O_CLOEXEC = 0o2000000;
 const F_ADD_SEALS = 1033;
@@ -40,7 +40,7 @@ const [EVENT_BYTES, EVENT_DATA] = process.arch === 'x64' ? [12, 4] : [16, 8];
  * posix_spawn returns when the child has become its program, and nobody else here makes children: so at no other time does anybody
  * hold copies of our descriptors, and to close one is to take it out of the epoll set.
  */
-export class PosixSpawner {
+export class PosixSpawner implements ChildSystem {
   private readonly libc = bindLibc();
   private readonly arena: SpawnArena;
   private readonly attributes = Buffer.alloc(OPAQUE_BYTES);
@@ -103,7 +103,6 @@ export class PosixSpawner {
     }
   }
 
-  /** Does nothing when it is watched already. @param onReady called whenever there is something to read, or the end */
   watch(descriptor: number, onReady: () => void): void {
     if (this.watched.has(descriptor)) return;
     this.event.writeUInt32LE(EPOLLIN, 0);
@@ -121,18 +120,15 @@ export class PosixSpawner {
     this.libc.close(descriptor);
   }
 
-  /** What can be read now; null at the end. Only for a descriptor that is ready: else it waits. */
   read(descriptor: number): Buffer | null {
     const bytes = Number(this.libc.read(descriptor, this.chunk, READ_BYTES));
     return bytes > 0 ? Buffer.from(this.chunk.subarray(0, bytes)) : null;
   }
 
-  /** A byte, for whoever waits at the other end. */
   signal(descriptor: number): void {
     this.libc.write(descriptor, ONE_BYTE, 1);
   }
 
-  /** Raw status of wait(2); undefined while the process lives. */
   reap(pid: number): number | undefined {
     return this.libc.waitpid(pid, this.number, WNOHANG) === pid ? this.number[0] : undefined;
   }
@@ -276,78 +272,4 @@ class SystemError extends Error {
   constructor(readonly code: string) {
     super(code);
   }
-}
-
-class SpawnedChild implements Child {
-  readonly pid: number;
-  private readonly open: Map<number, ChildStream>;
-  private gate: number | null;
-  private status: number | undefined;
-
-  constructor(
-    private readonly spawner: PosixSpawner,
-    { pid, outputs, gate }: { readonly pid: number; readonly outputs: readonly [number, ChildStream][]; readonly gate: number | null },
-    private readonly events: ChildEvents,
-  ) {
-    this.pid = pid;
-    this.open = new Map(outputs);
-    this.gate = gate;
-    this.resume();
-  }
-
-  pause(): void {
-    for (const descriptor of this.open.keys()) this.spawner.unwatch(descriptor);
-  }
-
-  resume(): void {
-    for (const [descriptor, stream] of this.open) this.spawner.watch(descriptor, () => this.onReadable(descriptor, stream));
-  }
-
-  abandonPipes(): void {
-    for (const descriptor of this.open.keys()) this.spawner.close(descriptor);
-    this.open.clear();
-    this.endIfOver();
-  }
-
-  openGate(): void {
-    if (this.gate === null) return;
-    this.spawner.signal(this.gate);
-    this.spawner.close(this.gate);
-    this.gate = null;
-  }
-
-  /** Whether it has ended by now. */
-  lookForEnd(): void {
-    if (this.status !== undefined) return;
-    this.status = this.spawner.reap(this.pid);
-    if (this.status === undefined) return;
-    this.spawner.forget(this);
-    if (this.gate !== null) this.spawner.close(this.gate);
-    this.gate = null;
-    if (this.open.size > 0) this.events.onExit();
-    this.endIfOver();
-  }
-
-  private onReadable(descriptor: number, stream: ChildStream): void {
-    const data = this.spawner.read(descriptor);
-    if (data) return this.events.onOutput(stream, data);
-    this.spawner.close(descriptor);
-    this.open.delete(descriptor);
-    if (this.open.size > 0) return;
-    if (this.status !== undefined) return this.endIfOver();
-    // A program that ends closes its pipes a moment before it can be reaped.
-    this.lookForEnd();
-    if (this.status === undefined) setImmediate(() => this.lookForEnd());
-  }
-
-  private endIfOver(): void {
-    if (this.status === undefined || this.open.size > 0) return;
-    const signal = this.status & 0x7f;
-    this.events.onEnd(signal === 0 ? (this.status >> 8) & 0xff : null, signal === 0 ? null : signalName(signal));
-  }
-}
-
-function signalName(number: number): NodeJS.Signals {
-  const [name] = Object.entries(constants.signals).find(([, value]) => value === number) ?? ['SIGKILL'];
-  return name as NodeJS.Signals;
 }

@@ -26,6 +26,7 @@ export class Metrics {
   readonly runsQueued = this.gauge('runs_queued', 'Runs that wait for a slot');
   readonly runOutputBytes = this.counter('run_output_bytes_total', 'Bytes of output received from commands');
   readonly cacheRequests = this.counter('cache_requests_total', 'Look-ups of cacheable results', ['result']);
+  readonly idempotentRequests = this.counter('idempotent_requests_total', 'Requests with an idempotency key', ['result']);
   readonly retries = this.counter('retries_total', 'Attempts after the first', ['command']);
   readonly redactions = this.counter('redactions_total', 'Things masked in output', ['kind']);
   readonly auditEntries = this.counter('audit_entries_total', 'Entries appended to the audit log');

@@ -8,9 +8,11 @@ import { type BatchRequest, type RunRequest, runRequestSchema } from './run-requ
 import type { RunOrigin } from './run-walk.js';
 import type { RunService } from './run.service.js';
 
-/** What became of one item, in the order of the request. */
+/** What became of one item, in the order of the request. `replayed`: by an earlier request with the same idempotency key. */
 export type BatchItem =
-  { readonly run: RunEnvelope } | { readonly problem: Problem } | { readonly skipped: 'an earlier item did not succeed' };
+  | { readonly run: RunEnvelope; readonly replayed?: true }
+  | { readonly problem: Problem; readonly replayed?: true }
+  | { readonly skipped: 'an earlier item did not succeed' };
 
 /** What the items of one batch share. */
 interface Sitting {
@@ -56,21 +58,33 @@ export class BatchService {
 
   private async runItem(item: unknown, index: number, sitting: Sitting): Promise<BatchItem> {
     const { origin, runs } = sitting;
+    let replayed: { readonly replayed?: true } = {};
     try {
       // The request itself paid for the first item; the others count like requests of their own.
       if (index > 0) await this.limits.spendForKey(origin.principal);
-      const live = await this.runs.start(readItem(item, index), origin);
+      const live = await this.runs.start(readItem(item, index), { ...origin, idempotencyKey: keyOfItem(origin, index) });
+      if (live.isReplay) replayed = { replayed: true };
       runs.add(live);
       if (sitting.clientIsGone) live.abort(CLIENT_GONE);
       try {
-        return { run: this.history.present(await live.finished, live.output) };
+        return { run: this.history.present(await live.finished, live.output), ...replayed };
       } finally {
         runs.delete(live);
       }
     } catch (error) {
-      return { problem: toProblem(error, origin.requestId) };
+      return { problem: toProblem(error, origin.requestId), ...replayed };
     }
   }
+}
+
+/** Whether runs were given again and none was made. */
+export function isReplay(items: readonly BatchItem[]): boolean {
+  return items.some((item) => 'replayed' in item) && items.every((item) => 'replayed' in item || !('run' in item));
+}
+
+/** A key of its own for each place, which no caller can give: theirs hold no space. */
+function keyOfItem({ idempotencyKey }: RunOrigin, index: number): string | undefined {
+  return idempotencyKey === undefined ? undefined : `${idempotencyKey} ${index}`;
 }
 
 /** @throws GatewayError `invalid_request` that names the place of the item */

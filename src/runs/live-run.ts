@@ -12,9 +12,21 @@ export class LiveRun {
   private readonly waiters = new Set<() => void>();
   private state: 'queued' | 'running' | 'ended' | 'failed' = 'queued';
 
-  constructor(public run: Run) {
+  constructor(
+    public run: Run,
+    /** It ended before this request came: an earlier one with the same idempotency key had asked for it. */
+    readonly isReplay = false,
+  ) {
     // A failure to record the outcome is told to whoever waits; when nobody does, the service has logged it.
     this.end.promise.catch(() => undefined);
+  }
+
+  /** An ended run as its first caller saw it; `refusal` as in {@link finish}. */
+  static replay(run: Run, output: readonly OutputChunk[], refusal?: GatewayError): LiveRun {
+    const live = new LiveRun(run, true);
+    live.adopt(output);
+    live.finish(run, refusal);
+    return live;
   }
 
   get signal(): AbortSignal {
@@ -60,7 +72,7 @@ export class LiveRun {
 
   /** Takes over output that another run of the same call produced. */
   adopt(chunks: readonly OutputChunk[]): void {
-    this.outputSoFar.push(...chunks);
+    for (const chunk of chunks) this.outputSoFar.push(chunk);
   }
 
   /** The outcome is durable. */

@@ -68,12 +68,14 @@ export const batchRequestSchema = z
 
 export type BatchRequest = z.output<typeof batchRequestSchema>;
 
+const replayed = z.literal(true).optional().meta({ description: 'Nothing was run: an earlier request had the same Idempotency-Key' });
+
 export const batchResponseSchema = z
   .object({
     items: z.array(
       z.union([
-        z.object({ run: runEnvelopeSchema }),
-        z.object({ problem: z.record(z.string(), z.unknown()).meta({ $ref: '#/components/schemas/Problem' }) }),
+        z.object({ run: runEnvelopeSchema, replayed }),
+        z.object({ problem: z.record(z.string(), z.unknown()).meta({ $ref: '#/components/schemas/Problem' }), replayed }),
         z.object({ skipped: z.string() }),
       ]),
     ),

@@ -1,19 +1,16 @@
 import type { Command, Preparation } from '../domain/command.js';
 import type { Write } from '../domain/db.js';
 import type { GatewayError } from '../domain/errors.js';
-import type { Principal } from '../domain/principal.js';
+import type { IdempotencyClaim } from '../domain/idempotency.js';
 import type { RunOutcome } from '../domain/run.js';
+import type { RequestOrigin } from '../http/parameters.js';
 import type { Ticket } from './admission.js';
 import type { LiveRun } from './live-run.js';
 import type { CachedResult } from './result-cache.js';
 import type { RunRequest } from './run-request.js';
 
 /** Who asks, and under which request. The same for every door. */
-export interface RunOrigin {
-  readonly principal: Principal;
-  readonly requestId: string;
-  readonly traceparent: string;
-}
+export type RunOrigin = RequestOrigin;
 
 /** One run on its way along the path. Each field is set by the step that its comment names and read by later ones only. */
 export class RunWalk {
@@ -21,6 +18,10 @@ export class RunWalk {
   command!: Command;
   /** resolve: as the caller gave them, or as a phrase's slots did */
   args: unknown;
+  /** recogniseRepeat: the idempotency key that leads to this walk's run until it is released */
+  claim: IdempotencyClaim | undefined;
+  /** recogniseRepeat: the run of an earlier request with the same key, which ends the walk */
+  replay: LiveRun | undefined;
   /** checkArguments */
   preparation!: Preparation;
   /** admit */

@@ -1,11 +1,9 @@
 import { Body, Controller, Header, Headers, HttpCode, Inject, Post, StreamableFile } from '@nestjs/common';
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
-import type { Principal } from '../domain/principal.js';
 import { Answer } from '../http/answer.js';
-import { Caller, type ClientConnection, Connection, Context } from '../http/parameters.js';
-import type { RequestContext } from '../http/request-context.js';
+import { AnswerHeader, type ClientConnection, Connection, Origin, type SetAnswerHeader } from '../http/parameters.js';
 import { Requires } from '../http/route-access.js';
-import { type BatchItem, BatchService } from './batch.service.js';
+import { type BatchItem, BatchService, isReplay } from './batch.service.js';
 import type { LiveRun } from './live-run.js';
 import { parsePrefer } from './preferences.js';
 import { type RunEnvelope, runEnvelopeSchema } from './run-envelope.js';
@@ -14,6 +12,21 @@ import { type BatchRequest, batchRequestSchema, batchResponseSchema, type RunReq
 import { eventStream, UNBUFFERED } from './run-stream.js';
 import type { RunOrigin } from './run-walk.js';
 import { RunService } from './run.service.js';
+
+const IDEMPOTENCY_KEY = {
+  name: 'Idempotency-Key',
+  required: false,
+  description:
+    'Your own name for this request, 1 to 255 visible ASCII characters, bare or quoted. For 24 hours the same request with it is answered with the same run.',
+  schema: { type: 'string' as const, minLength: 1, maxLength: 512 },
+};
+const REPLAYED = 'Idempotency-Replayed';
+const REPLAYED_HEADER = {
+  [REPLAYED]: {
+    description: '`true`: nothing was run, an earlier request had the same Idempotency-Key',
+    schema: { type: 'string' as const },
+  },
+};
 
 /** The doors that start runs. */
 @ApiTags('run')
@@ -32,17 +45,19 @@ export class RunController {
     summary: 'Run a command and wait for its end',
     description: 'With `Prefer: respond-async` answers 202 at once; `wait=N` waits up to N seconds first.',
   })
-  @ApiResponse({ status: 200, description: 'The run, however it ended', standardSchema: runEnvelopeSchema })
-  @ApiResponse({ status: 202, description: 'Accepted: look at Location', standardSchema: runEnvelopeSchema })
+  @ApiResponse({ status: 200, description: 'The run, however it ended', headers: REPLAYED_HEADER, standardSchema: runEnvelopeSchema })
+  @ApiResponse({ status: 202, description: 'Accepted: look at Location', headers: REPLAYED_HEADER, standardSchema: runEnvelopeSchema })
   @ApiHeader({ name: 'Prefer', required: false, description: 'respond-async, wait=N (RFC 7240)' })
+  @ApiHeader(IDEMPOTENCY_KEY)
   async run(
     @Body({ schema: runRequestSchema }) request: RunRequest,
     @Headers('prefer') prefer: string | undefined,
-    @Caller() principal: Principal,
-    @Context() context: RequestContext,
+    @Origin() origin: RunOrigin,
     @Connection() connection: ClientConnection,
+    @AnswerHeader() setHeader: SetAnswerHeader,
   ): Promise<RunEnvelope | Answer<RunEnvelope>> {
-    const live = await this.runs.start(request, originOf(principal, context));
+    const live = await this.runs.start(request, origin);
+    if (live.isReplay) setHeader(REPLAYED, 'true');
     const { respondAsync, waitMs } = parsePrefer(prefer);
     if (respondAsync) return this.answerLater(live, waitMs);
     connection.onGone(() => live.abort({ kind: 'cancelled', by: 'client_gone' }));
@@ -53,14 +68,22 @@ export class RunController {
   @HttpCode(200)
   @Requires('operator')
   @ApiOperation({ summary: 'Run several commands; each item is answered with its run or its problem' })
-  @ApiResponse({ status: 200, description: 'What became of each item, in order', standardSchema: batchResponseSchema })
+  @ApiResponse({
+    status: 200,
+    description: 'What became of each item, in order',
+    headers: REPLAYED_HEADER,
+    standardSchema: batchResponseSchema,
+  })
+  @ApiHeader({ ...IDEMPOTENCY_KEY, description: `${IDEMPOTENCY_KEY.description} Here it names each item by its place.` })
   async batch(
     @Body({ schema: batchRequestSchema }) request: BatchRequest,
-    @Caller() principal: Principal,
-    @Context() context: RequestContext,
+    @Origin() origin: RunOrigin,
     @Connection() connection: ClientConnection,
+    @AnswerHeader() setHeader: SetAnswerHeader,
   ): Promise<{ items: readonly BatchItem[] }> {
-    return { items: await this.batches.run(request, originOf(principal, context), connection) };
+    const items = await this.batches.run(request, origin, connection);
+    if (isReplay(items)) setHeader(REPLAYED, 'true');
+    return { items };
   }
 
   @Post('stream')
@@ -68,15 +91,17 @@ export class RunController {
   @Requires('operator')
   @Header(...UNBUFFERED)
   @ApiOperation({ summary: 'Run a command and stream its output as Server-Sent Events' })
-  @ApiOkResponse({ description: 'Events `run.started`, `output`, `run.finished`', schema: { type: 'string' } })
+  @ApiOkResponse({ description: 'Events `run.started`, `output`, `run.finished`', headers: REPLAYED_HEADER, schema: { type: 'string' } })
   @ApiProduces('text/event-stream')
+  @ApiHeader(IDEMPOTENCY_KEY)
   async stream(
     @Body({ schema: runRequestSchema }) request: RunRequest,
-    @Caller() principal: Principal,
-    @Context() context: RequestContext,
+    @Origin() origin: RunOrigin,
     @Connection() connection: ClientConnection,
+    @AnswerHeader() setHeader: SetAnswerHeader,
   ): Promise<StreamableFile> {
-    const live = await this.runs.start(request, originOf(principal, context));
+    const live = await this.runs.start(request, origin);
+    if (live.isReplay) setHeader(REPLAYED, 'true');
     connection.onGone(() => live.abort({ kind: 'cancelled', by: 'client_gone' }));
     return eventStream(live.events());
   }
@@ -93,10 +118,6 @@ export class RunController {
       'retry-after': '1',
     });
   }
-}
-
-function originOf(principal: Principal, { requestId, traceparent }: RequestContext): RunOrigin {
-  return { principal, requestId, traceparent };
 }
 
 function sleep(ms: number): Promise<undefined> {

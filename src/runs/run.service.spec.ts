@@ -6,6 +6,7 @@ describe('the path', () => {
     expect(STEPS).toEqual([
       'resolve',
       'authorise',
+      'recogniseRepeat',
       'checkArguments',
       'applyPolicy',
       'admit',

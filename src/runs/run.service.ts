@@ -1,15 +1,16 @@
 import type { AuditLog } from '../domain/audit-log.js';
-import type { Command } from '../domain/command.js';
 import type { Db, Write } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';
 import type { Clock, EventBus, RateCounter } from '../domain/ports.js';
 import { type Run, type RunId, statusOf } from '../domain/run.js';
 import { newId } from '../http/request-context.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { assertMayRun, canSee } from '../auth/permissions.js';
+import { assertMayRun } from '../auth/permissions.js';
 import type { Catalogue } from '../commands/catalogue.js';
 import type { Admission } from './admission.js';
+import type { IdempotencyLedger } from './idempotency-ledger.js';
 import { LiveRun } from './live-run.js';
+import { resolveCommand } from './resolve-command.js';
 import { cacheKey, ResultCache } from './result-cache.js';
 import type { RunExecution } from './run-execution.js';
 import type { RunRequest } from './run-request.js';
@@ -19,6 +20,7 @@ import { type RunOrigin, RunWalk } from './run-walk.js';
 export const STEPS = [
   'resolve',
   'authorise',
+  'recogniseRepeat',
   'checkArguments',
   'applyPolicy',
   'admit',
@@ -37,6 +39,7 @@ const COMPLETING = STEPS.slice(STEPS.indexOf('execute'));
 /** What the path needs from the other rooms. */
 export interface RunRooms {
   readonly catalogue: Catalogue;
+  readonly idempotency: IdempotencyLedger;
   readonly rates: RateCounter;
   readonly admission: Admission;
   readonly cache: ResultCache;
@@ -53,6 +56,7 @@ export class RunService {
   private readonly steps: Readonly<Record<StepName, Step>> = {
     resolve: (walk) => this.resolve(walk),
     authorise: ({ origin, command }) => assertMayRun(origin.principal, command),
+    recogniseRepeat: (walk) => this.rooms.idempotency.recognise(walk),
     checkArguments: async (walk) => void (walk.preparation = await walk.command.prepare(walk.args)),
     applyPolicy: (walk) => this.applyPolicy(walk),
     admit: (walk) => this.admit(walk),
@@ -67,7 +71,8 @@ export class RunService {
   constructor(private readonly rooms: RunRooms) {}
 
   /**
-   * Takes a run in. When it resolves, the run is durably recorded and on its way.
+   * Takes a run in. When it resolves, the run is durably recorded and on its way, or it is that of an earlier request with the
+   * same idempotency key, which has ended.
    * @throws GatewayError the refusal, by whichever step; nothing was started
    */
   async start(request: RunRequest, origin: RunOrigin): Promise<LiveRun> {
@@ -76,18 +81,19 @@ export class RunService {
       for (const step of ACCEPTING) {
         const pending = this.steps[step](walk);
         if (pending) await pending;
+        if (walk.replay) return walk.replay;
       }
+      const completion = this.complete(walk);
+      // What is not recorded yet must not be acknowledged.
+      if (walk.unrecordedIntent) {
+        await completion;
+        await walk.live.finished;
+      }
+      return walk.live;
     } catch (error) {
       this.turnAway(walk, error);
-      throw error;
+      return this.rooms.idempotency.recallWinner(walk, error);
     }
-    const completion = this.complete(walk);
-    // What is not recorded yet must not be acknowledged.
-    if (walk.unrecordedIntent) {
-      await completion;
-      await walk.live.finished;
-    }
-    return walk.live;
   }
 
   /** A run that is under way in this process. */
@@ -110,11 +116,15 @@ export class RunService {
   }
 
   /** `walk` is as far as it has come. */
-  private turnAway({ ticket, live }: Partial<RunWalk>, error: unknown): void {
-    ticket?.release();
-    if (!live) return;
-    live.fail(error);
-    this.underWay.delete(live.run.id);
+  private turnAway(walk: Partial<RunWalk>, error: unknown): void {
+    walk.live?.fail(error);
+    this.leave(walk);
+  }
+
+  private leave(walk: Partial<RunWalk>): void {
+    walk.ticket?.release();
+    if (walk.live) this.underWay.delete(walk.live.run.id);
+    this.rooms.idempotency.release(walk);
   }
 
   private async complete(walk: RunWalk): Promise<void> {
@@ -126,27 +136,13 @@ export class RunService {
     } catch (error) {
       walk.live.fail(error);
     } finally {
-      walk.ticket?.release();
-      this.underWay.delete(walk.live.run.id);
+      this.leave(walk);
     }
   }
 
   private resolve(walk: RunWalk): void {
     this.assertAccepting();
-    const { request, origin } = walk;
-    const visible = (command: Command) => canSee(origin.principal, command);
-    if (request.text !== undefined) {
-      const found = this.rooms.catalogue.resolveText(request.text, visible);
-      if (found.kind === 'unmatched') throw unknownCommand('No command has a phrase like this.', found.suggestions);
-      walk.command = found.command;
-      walk.args = found.args;
-      return;
-    }
-    const name = request.command ?? '';
-    const command = this.rooms.catalogue.get(name);
-    if (!command || !visible(command)) throw unknownCommand('There is no such command.', this.rooms.catalogue.suggest(name, visible));
-    walk.command = command;
-    walk.args = request.args ?? {};
+    resolveCommand(walk, this.rooms.catalogue);
   }
 
   private applyPolicy({ command }: RunWalk): void | Promise<void> {
@@ -218,7 +214,7 @@ export class RunService {
       },
     });
     if (cached || this.rooms.execution.isInstant(command)) walk.unrecordedIntent = intent;
-    else return this.commit([{ kind: 'run.insert', run: live.run, output: [] }, intent]);
+    else return this.commit([{ kind: 'run.insert', run: live.run, output: [] }, ...this.rooms.idempotency.writes(walk), intent]);
   }
 
   private async execute(walk: RunWalk): Promise<void> {
@@ -251,7 +247,7 @@ export class RunService {
     };
     const { unrecordedIntent: intent } = walk;
     await this.commit([
-      ...(intent ? [intent] : []),
+      ...(intent ? [...this.rooms.idempotency.writes(walk), intent] : []),
       { kind: intent ? 'run.insert' : 'run.finish', run, output: live.output },
       this.rooms.audit.appended({
         action: 'run.outcome',
@@ -287,9 +283,4 @@ export class RunService {
     this.rooms.metrics.auditAppend.observe((this.rooms.clock.monotonic() - before) / 1000);
     this.rooms.metrics.auditEntries.inc(writes.filter(({ kind }) => kind === 'audit.append').length);
   }
-}
-
-function unknownCommand(what: string, suggestions: readonly string[]): GatewayError {
-  const hint = suggestions.length > 0 ? ` Did you mean: ${suggestions.join(', ')}?` : '';
-  return new GatewayError('command_unknown', `${what}${hint}`);
 }

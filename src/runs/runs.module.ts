@@ -3,14 +3,15 @@ import type { Settings } from '../config/settings.schema.js';
 import { SETTINGS_TOKEN } from '../config/settings.js';
 import { AuditLog } from '../domain/audit-log.js';
 import { Db } from '../domain/db.js';
-import { Clock, EventBus, RateCounter } from '../domain/ports.js';
-import { RunStore } from '../domain/stores.js';
+import { Clock, EventBus, RateCounter, SecretKey } from '../domain/ports.js';
+import { IdempotencyStore, RunStore } from '../domain/stores.js';
 import { Metrics } from '../metrics/metrics.js';
 import { RateLimits } from '../auth/rate-limits.js';
 import { Catalogue } from '../commands/catalogue.js';
 import { Admission } from './admission.js';
 import { BatchService } from './batch.service.js';
 import { HistoryController } from './history.controller.js';
+import { IdempotencyLedger } from './idempotency-ledger.js';
 import { ResultCache } from './result-cache.js';
 import { RunExecution } from './run-execution.js';
 import { RunHistory } from './run-history.js';
@@ -28,8 +29,14 @@ import { type RunRooms, RunService } from './run.service.js';
     },
     { provide: ResultCache, inject: [SETTINGS_TOKEN], useFactory: (settings: Settings) => new ResultCache(settings.CACHE_LIMIT) },
     {
+      provide: IdempotencyLedger,
+      inject: [IdempotencyStore, RunStore, SecretKey, Metrics, Clock],
+      useFactory: (keys: IdempotencyStore, runs: RunStore, secretKey: SecretKey, metrics: Metrics, clock: Clock) =>
+        new IdempotencyLedger({ keys, runs, secretKey, metrics, clock }),
+    },
+    {
       provide: RunService,
-      inject: [Catalogue, RateCounter, Admission, ResultCache, RunExecution, AuditLog, Db, EventBus, Metrics, Clock],
+      inject: [Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, RunExecution, AuditLog, Db, EventBus, Metrics, Clock],
       useFactory: (...rooms: Tuple) => new RunService(roomsOf(rooms)),
     },
     {
@@ -47,8 +54,8 @@ import { type RunRooms, RunService } from './run.service.js';
 })
 export class RunsModule {}
 
-type Tuple = [Catalogue, RateCounter, Admission, ResultCache, RunExecution, AuditLog, Db, EventBus, Metrics, Clock];
+type Tuple = [Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, RunExecution, AuditLog, Db, EventBus, Metrics, Clock];
 
-function roomsOf([catalogue, rates, admission, cache, execution, audit, db, events, metrics, clock]: Tuple): RunRooms {
-  return { catalogue, rates, admission, cache, execution, audit, db, events, metrics, clock };
+function roomsOf([catalogue, idempotency, rates, admission, cache, execution, audit, db, events, metrics, clock]: Tuple): RunRooms {
+  return { catalogue, idempotency, rates, admission, cache, execution, audit, db, events, metrics, clock };
 }

@@ -1,4 +1,5 @@
 import { canonicalJson, type AuditAction, type AuditEntry } from '../domain/audit.js';
+import type { IdempotencyRecord } from '../domain/idempotency.js';
 import type { ApiKey, Role } from '../domain/principal.js';
 import type { OutputChunk, OutputStream, Run, RunOutcome, RunStatus } from '../domain/run.js';
 
@@ -8,6 +9,7 @@ export interface Schema {
   runs: RunRow;
   run_outputs: OutputRow;
   audit_entries: AuditRow;
+  idempotency_keys: IdempotencyRow;
 }
 
 export interface KeyRow {
@@ -63,6 +65,14 @@ export interface AuditRow {
   details: string;
   previous_hash: string;
   hash: string;
+}
+
+export interface IdempotencyRow {
+  principal_id: string;
+  key: string;
+  fingerprint: string;
+  run_id: string;
+  created_at: string;
 }
 
 export function keyRow(key: ApiKey): KeyRow {
@@ -149,6 +159,15 @@ export function outputRow(runId: string, output: readonly OutputChunk[]): Output
 export function outputOf(row: Pick<OutputRow, 'chunks'>): OutputChunk[] {
   const chunks = JSON.parse(row.chunks) as [OutputStream, number, string][];
   return chunks.map(([stream, seq, data]) => ({ stream, seq, data }));
+}
+
+export function idempotencyRow(record: IdempotencyRecord): IdempotencyRow {
+  const { principalId, key, fingerprint, runId, createdAt } = record;
+  return { principal_id: principalId, key, fingerprint, run_id: runId, created_at: createdAt };
+}
+
+export function idempotencyOf(row: IdempotencyRow): IdempotencyRecord {
+  return { principalId: row.principal_id, key: row.key, fingerprint: row.fingerprint, runId: row.run_id, createdAt: row.created_at };
 }
 
 export function auditEntryOf(row: AuditRow): AuditEntry {

@@ -1,4 +1,5 @@
 import { afterAll } from '@jest/globals';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,11 +25,13 @@ export function catalogueFolder(
 ): { folder: string; catalogue: Catalogue } {
   const folder = temporaryFolder();
   if (text !== undefined) writeFileSync(join(folder, 'test.yaml'), text);
+  const secretKey = randomBytes(32);
   const catalogue = new Catalogue({
     directory: folder,
     workingDirectory: folder,
     variable: (name) => (name === 'PATH' ? '/usr/bin:/bin' : undefined),
     builtins: ['greet'],
+    secretKey: () => secretKey,
     defaults: { timeoutMs: 30_000, outputBytes: 1_048_576 },
     ...options,
   });

@@ -46,6 +46,8 @@ export class MemoryKeyStore extends KeyStore {
       case 'run.finish':
       case 'run.remove':
       case 'output.remove':
+      case 'idempotency.insert':
+      case 'idempotency.remove':
         throw new Error(`${write.kind} is not for the keys`);
     }
   }

@@ -1,6 +1,16 @@
 import { canonicalJson } from '../../domain/audit.js';
 import type { Write } from '../../domain/db.js';
-import { keyRow, outputRow, runRow, type AuditRow, type KeyRow, type OutputRow, type RunRow } from '../schema.js';
+import {
+  idempotencyRow,
+  keyRow,
+  outputRow,
+  runRow,
+  type AuditRow,
+  type IdempotencyRow,
+  type KeyRow,
+  type OutputRow,
+  type RunRow,
+} from '../schema.js';
 
 /** A {@link Write} as flat rows: cheap to hand to another thread, ready to bind. */
 export type RowWrite =
@@ -8,6 +18,8 @@ export type RowWrite =
   | { readonly kind: 'run.finish'; readonly row: RunRow; readonly output: OutputRow | null }
   | { readonly kind: 'run.remove'; readonly ids: readonly string[] }
   | { readonly kind: 'output.remove'; readonly ids: readonly string[] }
+  | { readonly kind: 'idempotency.insert'; readonly row: FreshIdempotencyRow }
+  | { readonly kind: 'idempotency.remove'; readonly rows: readonly OldIdempotencyRow[] }
   | { readonly kind: 'key.insert'; readonly row: KeyRow }
   | { readonly kind: 'key.revoke'; readonly row: KeyMark }
   | { readonly kind: 'key.touch'; readonly row: KeyMark }
@@ -17,6 +29,13 @@ export interface KeyMark {
   readonly id: string;
   readonly at: string;
 }
+
+/** A record, and the instant before which an older one of that key counts no more. */
+export interface FreshIdempotencyRow extends IdempotencyRow {
+  readonly free_before: string;
+}
+
+export type OldIdempotencyRow = Pick<FreshIdempotencyRow, 'principal_id' | 'key' | 'free_before'>;
 
 /** An entry before it has its place in the chain. */
 export type UnchainedAuditRow = Omit<AuditRow, 'seq' | 'previous_hash' | 'hash'>;
@@ -34,6 +53,13 @@ export function rowWrite(write: Write, owner: string): RowWrite {
     case 'run.remove':
     case 'output.remove':
       return { kind: write.kind, ids: write.ids };
+    case 'idempotency.insert':
+      return { kind: write.kind, row: { ...idempotencyRow(write.record), free_before: write.freeBefore } };
+    case 'idempotency.remove':
+      return {
+        kind: write.kind,
+        rows: write.keys.map(({ principalId, key }) => ({ principal_id: principalId, key, free_before: write.freeBefore })),
+      };
     case 'key.insert':
       return { kind: write.kind, row: keyRow(write.key) };
     case 'key.revoke':

@@ -148,6 +148,12 @@ export class SqliteWriter {
       case 'output.remove':
         for (const id of write.ids) statements.removeOutput.run({ id });
         return;
+      case 'idempotency.insert':
+        mustChange(statements.insertIdempotency.run(write.row), 'The idempotency key stands for another run.');
+        return;
+      case 'idempotency.remove':
+        for (const row of write.rows) statements.removeIdempotency.run(row);
+        return;
       case 'key.insert':
         statements.insertKey.run(write.row);
         return;

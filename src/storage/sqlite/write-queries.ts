@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
-import type { AuditRow, KeyRow, OutputRow, RunRow } from '../schema.js';
+import type { AuditRow, IdempotencyRow, KeyRow, OutputRow, RunRow } from '../schema.js';
 import type { ChainHead } from './audit-chain.js';
-import type { KeyMark } from './row-write.js';
+import type { FreshIdempotencyRow, KeyMark, OldIdempotencyRow } from './row-write.js';
 import { compileQuery, type Query } from './query.js';
 
 const KEY_COLUMNS = [
@@ -51,6 +51,13 @@ const AUDIT_COLUMNS = [
   'previous_hash',
   'hash',
 ] as const satisfies readonly (keyof AuditRow)[];
+const IDEMPOTENCY_COLUMNS = [
+  'principal_id',
+  'key',
+  'fingerprint',
+  'run_id',
+  'created_at',
+] as const satisfies readonly (keyof IdempotencyRow)[];
 
 /** Every query of the writer. */
 export type WriteQueries = ReturnType<typeof compileWriteQueries>;
@@ -66,6 +73,25 @@ export function compileWriteQueries() {
     insertOutput: query<OutputRow>((db, given) => db.insertInto('run_outputs').values(pick(given, OUTPUT_COLUMNS))),
     removeRun: query<{ id: string }>((db, given) => db.deleteFrom('runs').where('id', '=', given.id).where('finished_at', 'is not', null)),
     removeOutput: query<{ id: string }>((db, given) => db.deleteFrom('run_outputs').where('run_id', '=', given.id)),
+    // Changes no row while an earlier record of that key still counts.
+    insertIdempotency: query<FreshIdempotencyRow>((db, given) =>
+      db
+        .insertInto('idempotency_keys')
+        .values(pick(given, IDEMPOTENCY_COLUMNS))
+        .onConflict((known) =>
+          known
+            .columns(['principal_id', 'key'])
+            .doUpdateSet(pick(given, ['fingerprint', 'run_id', 'created_at']))
+            .where('idempotency_keys.created_at', '<', given.free_before),
+        ),
+    ),
+    removeIdempotency: query<OldIdempotencyRow>((db, given) =>
+      db
+        .deleteFrom('idempotency_keys')
+        .where('principal_id', '=', given.principal_id)
+        .where('key', '=', given.key)
+        .where('created_at', '<', given.free_before),
+    ),
     insertKey: query<KeyRow>((db, given) => db.insertInto('api_keys').values(pick(given, KEY_COLUMNS))),
     revokeKey: query<KeyMark>((db, given) =>
       db

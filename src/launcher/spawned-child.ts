@@ -1,0 +1,93 @@
+import { constants } from 'node:os';
+import type { Child, ChildEvents, ChildStream } from './node-spawn.js';
+
+/** What a child needs of whoever started it. Descriptors are plain numbers. */
+export interface ChildSystem {
+  /** Does nothing when it is watched already. @param onReady called whenever there is something to read, or the end */
+  watch(descriptor: number, onReady: () => void): void;
+  unwatch(descriptor: number): void;
+  close(descriptor: number): void;
+  /** What can be read now; null at the end. Only for a descriptor that is ready: else it waits. */
+  read(descriptor: number): Buffer | null;
+  /** A byte, for whoever waits at the other end. */
+  signal(descriptor: number): void;
+  /** Raw status of wait(2); undefined while the process lives. */
+  reap(pid: number): number | undefined;
+  /** The child has ended. */
+  forget(child: SpawnedChild): void;
+}
+
+/** A child whose pipes are watched here, until they and it are at their end. */
+export class SpawnedChild implements Child {
+  readonly pid: number;
+  private readonly open: Map<number, ChildStream>;
+  private gate: number | null;
+  private status: number | undefined;
+
+  constructor(
+    private readonly system: ChildSystem,
+    { pid, outputs, gate }: { readonly pid: number; readonly outputs: readonly [number, ChildStream][]; readonly gate: number | null },
+    private readonly events: ChildEvents,
+  ) {
+    this.pid = pid;
+    this.open = new Map(outputs);
+    this.gate = gate;
+    this.resume();
+  }
+
+  pause(): void {
+    for (const descriptor of this.open.keys()) this.system.unwatch(descriptor);
+  }
+
+  resume(): void {
+    for (const [descriptor, stream] of this.open) this.system.watch(descriptor, () => this.onReadable(descriptor, stream));
+  }
+
+  abandonPipes(): void {
+    for (const descriptor of this.open.keys()) this.system.close(descriptor);
+    this.open.clear();
+    this.endIfOver();
+  }
+
+  openGate(): void {
+    if (this.gate === null) return;
+    this.system.signal(this.gate);
+    this.system.close(this.gate);
+    this.gate = null;
+  }
+
+  /** Whether it has ended by now. */
+  lookForEnd(): void {
+    if (this.status !== undefined) return;
+    this.status = this.system.reap(this.pid);
+    if (this.status === undefined) return;
+    this.system.forget(this);
+    if (this.gate !== null) this.system.close(this.gate);
+    this.gate = null;
+    if (this.open.size > 0) this.events.onExit();
+    this.endIfOver();
+  }
+
+  private onReadable(descriptor: number, stream: ChildStream): void {
+    const data = this.system.read(descriptor);
+    if (data) return this.events.onOutput(stream, data);
+    this.system.close(descriptor);
+    this.open.delete(descriptor);
+    if (this.open.size > 0) return;
+    if (this.status !== undefined) return this.endIfOver();
+    // A program that ends closes its pipes a moment before it can be reaped.
+    this.lookForEnd();
+    if (this.status === undefined) setImmediate(() => this.lookForEnd());
+  }
+
+  private endIfOver(): void {
+    if (this.status === undefined || this.open.size > 0) return;
+    const signal = this.status & 0x7f;
+    this.events.onEnd(signal === 0 ? (this.status >> 8) & 0xff : null, signal === 0 ? null : signalName(signal));
+  }
+}
+
+function signalName(number: number): NodeJS.Signals {
+  const [name] = Object.entries(constants.signals).find(([, value]) => value === number) ?? ['SIGKILL'];
+  return name as NodeJS.Signals;
+}

@@ -1,0 +1,31 @@
+import type { Command } from '../domain/command.js';
+import { GatewayError } from '../domain/errors.js';
+import { canSee } from '../auth/permissions.js';
+import type { Catalogue } from '../commands/catalogue.js';
+import type { RunWalk } from './run-walk.js';
+
+/**
+ * The step `resolve`: name or phrase → command and raw arguments. What the caller may not see does not exist for it.
+ * @throws GatewayError `command_unknown`, with what comes near
+ */
+export function resolveCommand(walk: RunWalk, catalogue: Catalogue): void {
+  const { request, origin } = walk;
+  const visible = (command: Command) => canSee(origin.principal, command);
+  if (request.text !== undefined) {
+    const found = catalogue.resolveText(request.text, visible);
+    if (found.kind === 'unmatched') throw unknownCommand('No command has a phrase like this.', found.suggestions);
+    walk.command = found.command;
+    walk.args = found.args;
+    return;
+  }
+  const name = request.command ?? '';
+  const command = catalogue.get(name);
+  if (!command || !visible(command)) throw unknownCommand('There is no such command.', catalogue.suggest(name, visible));
+  walk.command = command;
+  walk.args = request.args ?? {};
+}
+
+function unknownCommand(what: string, suggestions: readonly string[]): GatewayError {
+  const hint = suggestions.length > 0 ? ` Did you mean: ${suggestions.join(', ')}?` : '';
+  return new GatewayError('command_unknown', `${what}${hint}`);
+}
