@@ -57,9 +57,6 @@ export class Gateway {
     // Neither needs the other. Both have come to an end before a failure is told, so that each can be stopped.
     const opened = await Promise.allSettled([this.openCatalogue(), this.parts.launcher.start()]);
     for (const result of opened) if (result.status === 'rejected') throw result.reason;
-    const { gaps, ...contained } = this.parts.launcher.containment;
-    this.parts.logger.info(contained, 'containment of programs');
-    for (const gap of gaps) this.parts.logger.warn(`not contained: ${gap}`);
   }
 
   private async openCatalogue(): Promise<void> {
@@ -73,9 +70,12 @@ export class Gateway {
    * @returns the first key, when one was made
    */
   async start(): Promise<Bootstrap> {
-    const { lock, keys, settings, logger, catalogue } = this.parts;
+    const { lock, keys, settings, logger, catalogue, launcher } = this.parts;
     lock.acquire();
     await this.open();
+    const { gaps, ...contained } = launcher.containment;
+    logger.info(contained, 'containment of programs');
+    for (const gap of gaps) logger.warn(`not contained: ${gap}`);
     for (const { file, line, path, message } of catalogue.warnings) logger.debug({ file, line, path }, `catalogue: ${message}`);
     const bootstrap = await keys.bootstrap(settings.ADMIN_KEY);
     const lost = await closeLostRuns({ ...this.parts, store: this.parts.runStore });
