@@ -5,6 +5,7 @@ import { Answer } from '../http/answer.js';
 import { Caller, type ClientConnection, Connection, Context } from '../http/parameters.js';
 import type { RequestContext } from '../http/request-context.js';
 import { Requires } from '../http/route-access.js';
+import { checked } from '../http/validation.pipe.js';
 import { type BatchItem, BatchService } from './batch.service.js';
 import type { LiveRun } from './live-run.js';
 import { parsePrefer } from './preferences.js';
@@ -36,7 +37,7 @@ export class RunController {
   @ApiResponse({ status: 202, description: 'Accepted: look at Location', standardSchema: runEnvelopeSchema })
   @ApiHeader({ name: 'Prefer', required: false, description: 'respond-async, wait=N (RFC 7240)' })
   async run(
-    @Body({ schema: runRequestSchema }) request: RunRequest,
+    @Body(checked(runRequestSchema)) request: RunRequest,
     @Headers('prefer') prefer: string | undefined,
     @Caller() principal: Principal,
     @Context() context: RequestContext,
@@ -55,7 +56,7 @@ export class RunController {
   @ApiOperation({ summary: 'Run several commands; each item is answered with its run or its problem' })
   @ApiResponse({ status: 200, description: 'What became of each item, in order', standardSchema: batchResponseSchema })
   async batch(
-    @Body({ schema: batchRequestSchema }) request: BatchRequest,
+    @Body(checked(batchRequestSchema)) request: BatchRequest,
     @Caller() principal: Principal,
     @Context() context: RequestContext,
     @Connection() connection: ClientConnection,
@@ -71,7 +72,7 @@ export class RunController {
   @ApiOkResponse({ description: 'Events `run.started`, `output`, `run.finished`', schema: { type: 'string' } })
   @ApiProduces('text/event-stream')
   async stream(
-    @Body({ schema: runRequestSchema }) request: RunRequest,
+    @Body(checked(runRequestSchema)) request: RunRequest,
     @Caller() principal: Principal,
     @Context() context: RequestContext,
     @Connection() connection: ClientConnection,
