@@ -134,13 +134,16 @@ export class SqliteWriter {
   private apply(write: RowWrite): void {
     const { statements } = this;
     switch (write.kind) {
+      case 'run.open':
+        statements.openRun.runWith(write.values);
+        return;
       case 'run.insert':
-        statements.insertRun.run(write.row);
-        if (write.output) statements.insertOutput.run(write.output);
+        statements.insertRun.runWith(write.values);
+        if (write.output) statements.insertOutput.runWith(write.output);
         return;
       case 'run.finish':
-        mustChange(statements.finishRun.run(write.row), 'The run has ended already, or was never accepted.');
-        if (write.output) statements.insertOutput.run(write.output);
+        mustChange(statements.finishRun.runWith(write.values), 'The run has ended already, or was never accepted.');
+        if (write.output) statements.insertOutput.runWith(write.output);
         return;
       case 'run.remove':
         for (const id of write.ids) statements.removeRun.run({ id });
@@ -158,9 +161,9 @@ export class SqliteWriter {
         statements.touchKey.run(write.row);
         return;
       case 'audit.append': {
-        const row = chained(write.row, this.head);
-        statements.insertAuditEntry.run(row);
-        this.head = row;
+        const { values, head } = chained(write.values, this.head);
+        statements.insertAuditEntry.runWith(values);
+        this.head = head;
         return;
       }
     }
