@@ -32,6 +32,7 @@ export class SqliteWriter {
   private readonly database: Database.Database;
   private readonly files: DatabaseFiles;
   private readonly statements: WriteStatements;
+  private readonly transaction;
   private readonly savepoint;
   private head: ChainHead = EMPTY_CHAIN;
   private failStop: string | undefined;
@@ -49,6 +50,7 @@ export class SqliteWriter {
     this.database.pragma('wal_autocheckpoint = 0');
     this.files = new DatabaseFiles(file);
     this.statements = statementsOf(queries, () => this.database);
+    this.transaction = { begin: this.database.prepare('BEGIN IMMEDIATE'), commit: this.database.prepare('COMMIT') };
     this.savepoint = {
       begin: this.database.prepare('SAVEPOINT one_commit'),
       release: this.database.prepare('RELEASE one_commit'),
@@ -91,7 +93,7 @@ export class SqliteWriter {
     this.begin();
     try {
       for (const commit of group) this.applyAll(commit);
-      this.database.exec('COMMIT');
+      this.transaction.commit.run();
       return [];
     } catch (error) {
       if (conflictDetail(error) === undefined) throw error;
@@ -99,12 +101,12 @@ export class SqliteWriter {
     this.database.exec('ROLLBACK');
     this.begin();
     const conflicts = group.flatMap((commit, index) => this.commitAlone(commit, index) ?? []);
-    this.database.exec('COMMIT');
+    this.transaction.commit.run();
     return conflicts;
   }
 
   private begin(): void {
-    this.database.exec('BEGIN IMMEDIATE');
+    this.transaction.begin.run();
     // Another process may have appended since.
     this.head = this.statements.auditHead.first({}) ?? EMPTY_CHAIN;
   }
