@@ -17,11 +17,10 @@ import { MAX_ADDRESS_LENGTH, routableAddress } from './http/address.js';
 import { unwrapAnswers } from './http/answer.js';
 import { acceptJsonBodies } from './http/body-parser.js';
 import { createRequestContext, newId } from './http/request-context.js';
-import { clientLeft } from './http/request-end.js';
+import { clientLeft, onRequestEnd } from './http/request-end.js';
 import { createSecurityHeaders } from './http/security-headers.js';
-import { ROUTE_MARK } from './http/route-access.js';
+import { destinationOf, ROUTE_MARK } from './http/route-access.js';
 import { RoutingTable } from './http/routing-table.js';
-import { validationPipe } from './http/validation.pipe.js';
 import { logRequests } from './logging/access-log.js';
 import { NestLogger } from './logging/logger.js';
 import { measureRequests } from './metrics/http-metrics.js';
@@ -72,7 +71,6 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
   // Expectations that we do not know are ignored, as RFC 9110, 10.1.1 allows; Node would refuse them with a bare line.
   app.getHttpServer().on('checkExpectation', (request, response) => void app.getHttpServer().emit('request', request, response));
   await addHooks(app, settings, logger);
-  app.useGlobalPipes(validationPipe());
   app.useGlobalFilters(new ProblemFilter(logger, (code) => app.get(Metrics).errors.inc({ code }), routes));
   serveDocumentation(app);
   await app.init();
@@ -87,14 +85,17 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
   const clock = app.get(Clock);
   const now = () => clock.monotonic();
   fastify.decorateRequest('context', null as never);
+  fastify.decorateRequest('destination', null as never);
   fastify.decorateRequest('principal', undefined);
   fastify.addHook('onRequest', (request, reply, done) => {
     request.context = createRequestContext(request.headers, now());
+    request.destination = destinationOf(request);
     void reply.headers(ANSWER_HEADERS).header('x-request-id', request.context.requestId);
     done();
   });
-  measureRequests(fastify, app.get(Metrics), now);
-  logRequests(fastify, logger, now);
+  const endListeners = [measureRequests(fastify, app.get(Metrics), now)];
+  if (logger.isLevelEnabled('info')) endListeners.push(logRequests(logger, now));
+  onRequestEnd(fastify, endListeners);
   fastify.addHook('onRequest', (request, _reply, done) => done(unanswerable(request)));
   if (settings.CORS_ORIGINS) {
     // Not strict: what is no preflight would be refused in plain text, and not as a problem.

@@ -79,6 +79,11 @@ describe('the house', () => {
     expect(users.filter((path) => !path.startsWith('src/launcher/'))).toEqual([]);
   });
 
+  it('holds every body and query against a schema', () => {
+    const unchecked = product.filter(({ text }) => /@(?:Body|Query)\((?!checked\()|@Param\([^)]*schema:/.test(text));
+    expect(unchecked.map(({ path }) => path)).toEqual([]);
+  });
+
   it('has no barrels and no rooms for leftovers', () => {
     expect(files.filter(({ path }) => /(^|\/)index\.ts$/.test(path)).map(({ path }) => path)).toEqual([]);
     expect(

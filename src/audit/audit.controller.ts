@@ -5,6 +5,7 @@ import { AUDIT_ACTIONS, AuditStore, type AuditEntry, type AuditVerdict, type Pag
 import type { Answer } from '../http/answer.js';
 import { limitParameter, pageAnswer } from '../http/pages.js';
 import { Requires } from '../http/route-access.js';
+import { checked } from '../http/validation.pipe.js';
 import { verifyChain } from './audit-verifier.js';
 
 const auditQuery = z.strictObject({
@@ -25,7 +26,7 @@ export class AuditController {
   @Get()
   @Requires('admin')
   @ApiOperation({ summary: 'The audit log, newest entry first' })
-  async page(@Query({ schema: auditQuery }) query: z.output<typeof auditQuery>): Promise<Answer<Page<AuditEntry>>> {
+  async page(@Query(checked(auditQuery)) query: z.output<typeof auditQuery>): Promise<Answer<Page<AuditEntry>>> {
     const { limit, cursor, action } = query;
     const page = await this.store.page({
       limit,

@@ -8,7 +8,6 @@ import { AuditLog } from '../domain/audit-log.js';
 import { WriteHealth } from '../domain/db.js';
 import { Clock } from '../domain/ports.js';
 import { unwrapAnswers } from '../http/answer.js';
-import { validationPipe } from '../http/validation.pipe.js';
 import { AuditModule } from './audit.module.js';
 import { AuditProbe } from './audit.probe.js';
 
@@ -30,7 +29,6 @@ describe('the audit room', () => {
     })
     class TestModule {}
     app = await NestFactory.create<NestFastifyApplication>(TestModule, new FastifyAdapter(), { logger: false });
-    app.useGlobalPipes(validationPipe());
     unwrapAnswers(app.getHttpAdapter().getInstance());
     await app.init();
   });

@@ -5,6 +5,7 @@ import type { Principal } from '../domain/principal.js';
 import { Caller, Context } from '../http/parameters.js';
 import type { RequestContext } from '../http/request-context.js';
 import { Requires } from '../http/route-access.js';
+import { checked } from '../http/validation.pipe.js';
 import {
   callerSchema,
   type CallerView,
@@ -35,7 +36,7 @@ export class AuthController {
   @ApiOperation({ summary: 'Make a key; it is shown this once' })
   @ApiResponse({ status: 201, description: 'The key', standardSchema: createdKeySchema })
   async create(
-    @Body({ schema: newKeySchema }) request: NewKey,
+    @Body(checked(newKeySchema)) request: NewKey,
     @Caller() principal: Principal,
     @Context() { requestId }: RequestContext,
   ): Promise<CreatedKeyView> {

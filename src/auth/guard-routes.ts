@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Settings } from '../config/settings.schema.js';
-import { markOf, type RouteMark } from '../http/route-access.js';
+import type { RouteMark } from '../http/route-access.js';
 import type { Access, AccessGate } from './access-gate.js';
 
 type AccessSettings = Pick<Settings, 'METRICS_ACCESS' | 'DOCS_ACCESS'>;
@@ -11,7 +11,8 @@ type AccessSettings = Pick<Settings, 'METRICS_ACCESS' | 'DOCS_ACCESS'>;
  */
 export function guardRoutes(fastify: FastifyInstance, gate: AccessGate, settings: AccessSettings): void {
   fastify.addHook('onRequest', async (request, reply) => {
-    const mark = request.is404 ? UNROUTED : markOf(request.routeOptions.config);
+    const { destination } = request;
+    const mark = destination.isRoute ? destination.mark : UNROUTED;
     const principal = await gate.enter({
       access: accessOf(mark, settings),
       rawHeaders: request.raw.rawHeaders,

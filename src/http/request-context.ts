@@ -45,8 +45,11 @@ export function createRequestContext(headers: IncomingHttpHeaders, startedAt: nu
 
 /** A time-ordered id: the prefix and a UUIDv7 without dashes. */
 export function newId(prefix: 'req' | 'run'): string {
-  return `${prefix}_${ids.generate().toHex()}`;
+  ID_BYTES.set(ids.generate().bytes);
+  return `${prefix}_${ID_BYTES.toString('hex')}`;
 }
+
+const ID_BYTES = Buffer.alloc(16);
 
 /** Hex of random bytes. */
 function randomHex(bytes: number): string {

@@ -4,13 +4,19 @@ import { GatewayError } from '../domain/errors.js';
 /** What log and metrics show for a request whose client left before its answer began; nginx's number, for HTTP has none. */
 const CLIENT_LEFT = 499;
 
+/** Hears of a request that is over, and of the status that it was answered with. */
+export type RequestEndListener = (request: FastifyRequest, status: number) => void;
+
 /**
- * Calls `listener` once when a request is over: its answer is out, or its client has left. The framework's own hook for this
- * (`onResponse`) hears nothing of the latter.
+ * Calls the listeners, in order, once when a request is over: its answer is out, or its client has left. The framework's own hook
+ * for this (`onResponse`) hears nothing of the latter.
  */
-export function onRequestEnd(fastify: FastifyInstance, listener: (request: FastifyRequest, status: number) => void): void {
+export function onRequestEnd(fastify: FastifyInstance, listeners: readonly RequestEndListener[]): void {
   fastify.addHook('onRequest', (request, reply, done) => {
-    reply.raw.once('close', () => listener(request, reply.raw.headersSent ? reply.statusCode : CLIENT_LEFT));
+    reply.raw.once('close', () => {
+      const status = reply.raw.headersSent ? reply.statusCode : CLIENT_LEFT;
+      for (const listener of listeners) listener(request, status);
+    });
     done();
   });
 }

@@ -1,5 +1,6 @@
 import { applyDecorators, SetMetadata } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
+import type { FastifyRequest } from 'fastify';
 import type { Role } from '../domain/principal.js';
 
 /**
@@ -12,6 +13,21 @@ export interface RouteMark {
   readonly access: RouteAccess;
   /** Probes: they count against no limit, so that a flooded gateway still answers its orchestrator. */
   readonly unlimited?: true;
+}
+
+/** Where a request goes. */
+export interface Destination {
+  /** Template of the route, for log and metrics; `unmatched` where there is none. */
+  readonly template: string;
+  /** Undefined where there is no route, and where it declares nothing. */
+  readonly mark: RouteMark | undefined;
+  readonly isRoute: boolean;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    destination: Destination;
+  }
 }
 
 export const ROUTE_MARK = 'sallyport:route';
@@ -34,6 +50,11 @@ export function AccessBySetting(setting: 'METRICS_ACCESS' | 'DOCS_ACCESS', optio
 /** The mark of a routed request; undefined means that nobody thought about it, which denies. */
 export function markOf(routeConfig: unknown): RouteMark | undefined {
   return (routeConfig as { [ROUTE_MARK]?: RouteMark } | undefined)?.[ROUTE_MARK];
+}
+
+/** To be asked once a request: Fastify makes its `routeOptions` anew whenever they are read. */
+export function destinationOf({ routeOptions: { url, config } }: Pick<FastifyRequest, 'routeOptions'>): Destination {
+  return { template: url ?? 'unmatched', mark: markOf(config), isRoute: url !== undefined };
 }
 
 function mark(value: RouteMark): MethodDecorator {

@@ -1,4 +1,5 @@
-import { StandardSchemaValidationPipe } from '@nestjs/common';
+import type { ParameterDecoratorOptions } from '@nestjs/common';
+import type { ZodType } from 'zod';
 import { GatewayError, type FieldError } from '../domain/errors.js';
 
 type Issue = {
@@ -12,13 +13,20 @@ type Issue = {
 const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_-]{0,40}$/;
 const MOST_ERRORS = 20;
 
-/** Holds every `@Body`, `@Query` and `@Param` against its schema; mistakes become one `invalid_request` that lists them all. */
-export function validationPipe(): StandardSchemaValidationPipe {
-  return new StandardSchemaValidationPipe({
-    exceptionFactory: (issues) =>
-      new GatewayError('invalid_request', 'The request does not match its schema.', {
-        errors: issues.flatMap(fieldErrors).slice(0, MOST_ERRORS),
-      }),
+/**
+ * For `@Body`, `@Query` and `@Param`: the schema that describes them, and the pipe that holds them against it. Mistakes become one
+ * `invalid_request` that lists them all. Not a global pipe, for Nest takes every parameter of a route through those, the caller and
+ * the context too. A schema without its pipe would check nothing, so nobody writes one into a decorator but this function.
+ */
+export function checked(schema: ZodType): ParameterDecoratorOptions {
+  return { schema, pipes: [{ transform: (value: unknown) => check(schema, value) }] };
+}
+
+function check(schema: ZodType, value: unknown): unknown {
+  const { success, data, error } = schema.safeParse(value);
+  if (success) return data;
+  throw new GatewayError('invalid_request', 'The request does not match its schema.', {
+    errors: (error.issues as readonly Issue[]).flatMap(fieldErrors).slice(0, MOST_ERRORS),
   });
 }
 

@@ -1,21 +1,19 @@
-import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import { onRequestEnd } from '../http/request-end.js';
+import type { RequestEndListener } from '../http/request-end.js';
 
 const USER_AGENT_LENGTH = 200;
 /** JSON escapes those below the blank; these it lets through, and there are terminals that obey them. */
 const CONTROLS = /[\u007f-\u009f]/g;
 
 /** One line a request, when it is over. Names the route's template, never the raw address: ids stay, secrets in queries don't. */
-export function logRequests(fastify: FastifyInstance, logger: Logger, now: () => number): void {
-  if (!logger.isLevelEnabled('info')) return;
-  onRequestEnd(fastify, (request, status) => {
+export function logRequests(logger: Logger, now: () => number): RequestEndListener {
+  return (request, status) => {
     logger.info(
       {
         request_id: request.context.requestId,
         trace_id: request.context.traceId,
         method: request.method,
-        route: request.routeOptions.url ?? 'unmatched',
+        route: request.destination.template,
         status,
         latency_ms: Math.round((now() - request.context.startedAt) * 1000) / 1000,
         key_id: request.principal?.id,
@@ -24,5 +22,5 @@ export function logRequests(fastify: FastifyInstance, logger: Logger, now: () =>
       },
       'request',
     );
-  });
+  };
 }

@@ -3,13 +3,11 @@ import type { LoggerService } from '@nestjs/common';
 import { pino, type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import type { Settings } from '../config/settings.schema.js';
+import { currentInstant } from '../config/system-clock.js';
+import { LineBlocks } from './line-blocks.js';
 
 /** Injection token of the product's log. */
 export const LOGGER_TOKEN = Symbol('logger');
-
-/** Lines are written when there are so many characters of them, or so much time has passed. */
-const BLOCK_LENGTH = 8_192;
-const FLUSH_EVERY_MS = 100;
 
 /**
  * The product's log: JSON lines (`pretty` for people, by default on a terminal), times as ISO-8601 UTC. JSON is written in the
@@ -23,12 +21,15 @@ export function createLogger(
     level: LOG_LEVEL,
     base: null,
     messageKey: 'message',
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    timestamp: () => `,"time":"${currentInstant()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   };
   const format = LOG_FORMAT ?? (isatty(fd) ? 'pretty' : 'json');
   if (format === 'json')
-    return pino(options, pino.destination({ fd, sync: false, minLength: BLOCK_LENGTH, periodicFlush: FLUSH_EVERY_MS }));
+    return pino(
+      options,
+      LineBlocks.of(() => pino.destination({ fd, sync: false })),
+    );
   return pino(options, pretty({ destination: fd, sync: true, messageKey: 'message', translateTime: 'SYS:HH:MM:ss.l' }));
 }
 

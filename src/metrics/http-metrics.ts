@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify';
-import { onRequestEnd } from '../http/request-end.js';
+import type { RequestEndListener } from '../http/request-end.js';
 import type { Metrics } from './metrics.js';
 
 /**
  * Counts and times every request. In the server's own hooks instead of an interceptor: it sees refusals and unmatched
  * routes too, and costs a twentieth of the throughput instead of a third. Label children are bound once a series.
+ * @returns what must hear of every request's end
  */
-export function measureRequests(fastify: FastifyInstance, metrics: Metrics, now: () => number): void {
+export function measureRequests(fastify: FastifyInstance, metrics: Metrics, now: () => number): RequestEndListener {
   const series = new Map<string, (seconds: number) => void>();
 
   fastify.addHook('onRequest', (_request, _reply, done) => {
@@ -14,14 +15,14 @@ export function measureRequests(fastify: FastifyInstance, metrics: Metrics, now:
     done();
   });
 
-  onRequestEnd(fastify, (request, status) => {
+  return (request, status) => {
     metrics.httpInFlight.dec();
-    const route = request.routeOptions.url ?? 'unmatched';
+    const route = request.destination.template;
     const key = `${request.method} ${status} ${route}`;
     let observe = series.get(key);
     if (!observe) series.set(key, (observe = bind(metrics, request.method, route, status)));
     observe((now() - request.context.startedAt) / 1000);
-  });
+  };
 }
 
 function bind(metrics: Metrics, method: string, route: string, status: number): (seconds: number) => void {

@@ -10,6 +10,7 @@ import { Answer } from '../http/answer.js';
 import { limitParameter, pageAnswer } from '../http/pages.js';
 import { Caller } from '../http/parameters.js';
 import { Requires } from '../http/route-access.js';
+import { checked } from '../http/validation.pipe.js';
 import { type RunEnvelope, runEnvelopeSchema, type RunSummary, runSummarySchema, summarise, textOf } from './run-envelope.js';
 import { RunHistory } from './run-history.js';
 import { eventStream, UNBUFFERED } from './run-stream.js';
@@ -39,7 +40,7 @@ export class HistoryController {
   @ApiOperation({ summary: 'Runs, newest first' })
   @ApiOkResponse({ description: 'A page', standardSchema: runPageSchema })
   async list(
-    @Query({ schema: listQuery }) query: z.output<typeof listQuery>,
+    @Query(checked(listQuery)) query: z.output<typeof listQuery>,
     @Caller() principal: Principal,
   ): Promise<Answer<Page<RunSummary>>> {
     const page = await this.history.page(principal, query);
@@ -50,7 +51,7 @@ export class HistoryController {
   @Requires('readonly')
   @ApiOperation({ summary: 'One run with its output so far' })
   @ApiOkResponse({ description: 'The run', standardSchema: runEnvelopeSchema })
-  get(@Param('id', { schema: runId }) id: string, @Caller() principal: Principal): Promise<RunEnvelope> {
+  get(@Param('id', checked(runId)) id: string, @Caller() principal: Principal): Promise<RunEnvelope> {
     return this.history.envelope(principal, id);
   }
 
@@ -64,8 +65,8 @@ export class HistoryController {
   @ApiHeader({ name: 'Accept', required: false, description: 'text/plain (default) or application/x-ndjson' })
   @ApiProduces('text/plain', 'application/x-ndjson')
   async output(
-    @Param('id', { schema: runId }) id: string,
-    @Query({ schema: outputQuery }) { stream }: z.output<typeof outputQuery>,
+    @Param('id', checked(runId)) id: string,
+    @Query(checked(outputQuery)) { stream }: z.output<typeof outputQuery>,
     @Headers('accept') accept: string | undefined,
     @Caller() principal: Principal,
   ): Promise<StreamableFile> {
@@ -83,7 +84,7 @@ export class HistoryController {
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Resume after this output chunk' })
   @ApiProduces('text/event-stream')
   async stream(
-    @Param('id', { schema: runId }) id: string,
+    @Param('id', checked(runId)) id: string,
     @Headers('last-event-id') lastEventId: string | undefined,
     @Caller() principal: Principal,
   ): Promise<StreamableFile> {
@@ -98,7 +99,7 @@ export class HistoryController {
   @Requires('operator')
   @ApiResponse({ status: 202, description: 'It is being ended', standardSchema: runSummarySchema })
   @ApiOperation({ summary: 'End a run: TERM to its process group, then KILL' })
-  async cancel(@Param('id', { schema: runId }) id: string, @Caller() principal: Principal): Promise<RunSummary> {
+  async cancel(@Param('id', checked(runId)) id: string, @Caller() principal: Principal): Promise<RunSummary> {
     const live = await this.history.findLive(principal, id);
     if (!live) throw new GatewayError('conflict', 'The run has already ended.');
     live.abort({ kind: 'cancelled', by: principal.id });

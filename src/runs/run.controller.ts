@@ -3,6 +3,7 @@ import { ApiHeader, ApiOkResponse, ApiOperation, ApiProduces, ApiResponse, ApiTa
 import { Answer } from '../http/answer.js';
 import { AnswerHeader, type ClientConnection, Connection, Origin, type SetAnswerHeader } from '../http/parameters.js';
 import { Requires } from '../http/route-access.js';
+import { checked } from '../http/validation.pipe.js';
 import { type BatchItem, BatchService, isReplay } from './batch.service.js';
 import type { LiveRun } from './live-run.js';
 import { parsePrefer } from './preferences.js';
@@ -50,7 +51,7 @@ export class RunController {
   @ApiHeader({ name: 'Prefer', required: false, description: 'respond-async, wait=N (RFC 7240)' })
   @ApiHeader(IDEMPOTENCY_KEY)
   async run(
-    @Body({ schema: runRequestSchema }) request: RunRequest,
+    @Body(checked(runRequestSchema)) request: RunRequest,
     @Headers('prefer') prefer: string | undefined,
     @Origin() origin: RunOrigin,
     @Connection() connection: ClientConnection,
@@ -76,7 +77,7 @@ export class RunController {
   })
   @ApiHeader({ ...IDEMPOTENCY_KEY, description: `${IDEMPOTENCY_KEY.description} Here it names each item by its place.` })
   async batch(
-    @Body({ schema: batchRequestSchema }) request: BatchRequest,
+    @Body(checked(batchRequestSchema)) request: BatchRequest,
     @Origin() origin: RunOrigin,
     @Connection() connection: ClientConnection,
     @AnswerHeader() setHeader: SetAnswerHeader,
@@ -95,7 +96,7 @@ export class RunController {
   @ApiProduces('text/event-stream')
   @ApiHeader(IDEMPOTENCY_KEY)
   async stream(
-    @Body({ schema: runRequestSchema }) request: RunRequest,
+    @Body(checked(runRequestSchema)) request: RunRequest,
     @Origin() origin: RunOrigin,
     @Connection() connection: ClientConnection,
     @AnswerHeader() setHeader: SetAnswerHeader,

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
 import { GENESIS_HASH, auditBodyWith, type AuditAction } from '../../domain/audit.js';
-import type { AuditRow } from '../schema.js';
-import type { UnchainedAuditRow } from './row-write.js';
+import type { AuditValues, UnchainedAuditValues } from './row-columns.js';
 
 /** The newest entry, as far as the next one needs it. */
 export interface ChainHead {
@@ -11,17 +10,11 @@ export interface ChainHead {
 
 export const EMPTY_CHAIN: ChainHead = { seq: 0, hash: GENESIS_HASH };
 
-/** The row with its number, the hash of the entry before it, and its own. */
-export function chained(row: UnchainedAuditRow, head: ChainHead): AuditRow {
+/** The entry with its number, the hash of the entry before it, and its own; and with that the new head. */
+export function chained(values: UnchainedAuditValues, head: ChainHead): { readonly values: AuditValues; readonly head: ChainHead } {
+  const [at, action, principalId, subject, requestId, details] = values;
   const seq = head.seq + 1;
-  const body = auditBodyWith(row.details, {
-    seq,
-    at: row.at,
-    action: row.action as AuditAction,
-    principalId: row.principal_id,
-    subject: row.subject,
-    requestId: row.request_id,
-    previousHash: head.hash,
-  });
-  return { ...row, seq, previous_hash: head.hash, hash: hash('sha256', body) };
+  const body = auditBodyWith(details, { seq, at, action: action as AuditAction, principalId, subject, requestId, previousHash: head.hash });
+  const own = hash('sha256', body);
+  return { values: [seq, at, action, principalId, subject, requestId, details, head.hash, own], head: { seq, hash: own } };
 }

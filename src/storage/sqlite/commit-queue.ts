@@ -156,7 +156,6 @@ function groupSize(waiting: readonly PendingCommit[]): number {
 
 function outputCharacters(writes: readonly RowWrite[]): number {
   let characters = 0;
-  for (const write of writes)
-    if (write.kind === 'run.insert' || write.kind === 'run.finish') characters += write.output?.chunks.length ?? 0;
+  for (const write of writes) if (write.kind === 'run.insert' || write.kind === 'run.finish') characters += write.output?.[2].length ?? 0;
   return characters;
 }

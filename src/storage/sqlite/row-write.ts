@@ -1,21 +1,17 @@
 import { canonicalJson } from '../../domain/audit.js';
 import type { Write } from '../../domain/db.js';
-import {
-  idempotencyRow,
-  keyRow,
-  outputRow,
-  runRow,
-  type AuditRow,
-  type IdempotencyRow,
-  type KeyRow,
-  type OutputRow,
-  type RunRow,
-} from '../schema.js';
+import type { Run } from '../../domain/run.js';
+import { idempotencyRow, keyRow, outputRow, runRow, type IdempotencyRow, type KeyRow, type RunRow } from '../schema.js';
+import type { FinishValues, OpenRunValues, OutputValues, RunValues, UnchainedAuditValues } from './row-columns.js';
 
-/** A {@link Write} as flat rows: cheap to hand to another thread, ready to bind. */
+/**
+ * A {@link Write} as flat rows: cheap to hand to another thread, ready to bind. What every run writes travels as bare values in the
+ * order of its columns: names would be written, sent and read once more for each row.
+ */
 export type RowWrite =
-  | { readonly kind: 'run.insert'; readonly row: RunRow; readonly output: OutputRow | null }
-  | { readonly kind: 'run.finish'; readonly row: RunRow; readonly output: OutputRow | null }
+  | { readonly kind: 'run.open'; readonly values: OpenRunValues }
+  | { readonly kind: 'run.insert'; readonly values: RunValues; readonly output: OutputValues | null }
+  | { readonly kind: 'run.finish'; readonly values: FinishValues; readonly output: OutputValues | null }
   | { readonly kind: 'run.remove'; readonly ids: readonly string[] }
   | { readonly kind: 'output.remove'; readonly ids: readonly string[] }
   | { readonly kind: 'idempotency.insert'; readonly row: FreshIdempotencyRow }
@@ -23,7 +19,7 @@ export type RowWrite =
   | { readonly kind: 'key.insert'; readonly row: KeyRow }
   | { readonly kind: 'key.revoke'; readonly row: KeyMark }
   | { readonly kind: 'key.touch'; readonly row: KeyMark }
-  | { readonly kind: 'audit.append'; readonly row: UnchainedAuditRow };
+  | { readonly kind: 'audit.append'; readonly values: UnchainedAuditValues };
 
 export interface KeyMark {
   readonly id: string;
@@ -37,19 +33,13 @@ export interface FreshIdempotencyRow extends IdempotencyRow {
 
 export type OldIdempotencyRow = Pick<FreshIdempotencyRow, 'principal_id' | 'key' | 'free_before'>;
 
-/** An entry before it has its place in the chain. */
-export type UnchainedAuditRow = Omit<AuditRow, 'seq' | 'previous_hash' | 'hash'>;
-
 /** @param owner identity of the process that answers for runs inserted here */
 export function rowWrite(write: Write, owner: string): RowWrite {
   switch (write.kind) {
     case 'run.insert':
+      return inserted(write, owner);
     case 'run.finish':
-      return {
-        kind: write.kind,
-        row: runRow(write.run, owner),
-        output: write.output.length > 0 ? outputRow(write.run.id, write.output) : null,
-      };
+      return { kind: write.kind, values: finishValues(runRow(write.run, owner)), output: outputValues(write) };
     case 'run.remove':
     case 'output.remove':
       return { kind: write.kind, ids: write.ids };
@@ -66,18 +56,51 @@ export function rowWrite(write: Write, owner: string): RowWrite {
     case 'key.touch':
       return { kind: write.kind, row: { id: write.id, at: write.at } };
     case 'audit.append':
-      return { kind: write.kind, row: unchained(write) };
+      return { kind: write.kind, values: unchained(write) };
   }
 }
 
-/** Text is made well-formed as the database would, so that the hash covers what is read back. */
-function unchained({ record, at }: Extract<Write, { kind: 'audit.append' }>): UnchainedAuditRow {
+/** Most runs are inserted when they are accepted, with nothing to tell yet. */
+function inserted(write: Extract<Write, { kind: 'run.insert' }>, owner: string): RowWrite {
+  const row = runRow(write.run, owner);
+  if (isFresh(write)) return { kind: 'run.open', values: openValues(row) };
+  const { command, command_version, principal_id, args, request_id, queued_at } = row;
   return {
-    at,
-    action: record.action,
-    principal_id: record.principalId.toWellFormed(),
-    subject: record.subject.toWellFormed(),
-    request_id: record.requestId.toWellFormed(),
-    details: canonicalJson(record.details),
+    kind: 'run.insert',
+    values: [...finishValues(row), command, command_version, principal_id, args, request_id, queued_at, owner],
+    output: outputValues(write),
   };
+}
+
+function isFresh({ run, output }: { readonly run: Run; readonly output: readonly unknown[] }): boolean {
+  const isWaiting = run.status === 'queued' && run.outcome === null && run.startedAt === null && run.finishedAt === null;
+  const isUntouched = run.attempts === 0 && run.redactions === 0 && !run.truncated && !run.cached;
+  return isWaiting && isUntouched && run.durationMs === null && output.length === 0;
+}
+
+function openValues(row: RunRow): OpenRunValues {
+  return [row.id, row.command, row.command_version, row.principal_id, row.args, row.request_id, row.queued_at, row.owner];
+}
+
+function finishValues(row: RunRow): FinishValues {
+  const { status, outcome, truncated, redactions, cached, attempts, started_at, finished_at, duration_ms, id } = row;
+  return [status, outcome, truncated, redactions, cached, attempts, started_at, finished_at, duration_ms, id];
+}
+
+function outputValues({ run, output }: Extract<Write, { kind: 'run.insert' | 'run.finish' }>): OutputValues | null {
+  if (output.length === 0) return null;
+  const { run_id, bytes, chunks } = outputRow(run.id, output);
+  return [run_id, bytes, chunks];
+}
+
+/** Text is made well-formed as the database would, so that the hash covers what is read back. */
+function unchained({ record, at }: Extract<Write, { kind: 'audit.append' }>): UnchainedAuditValues {
+  return [
+    at,
+    record.action,
+    record.principalId.toWellFormed(),
+    record.subject.toWellFormed(),
+    record.requestId.toWellFormed(),
+    canonicalJson(record.details),
+  ];
 }

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { sql } from 'kysely';
 import { AuditStore, type AuditAction, type AuditEntry, type Page } from '../../domain/audit.js';
 import { auditEntryOf, type AuditRow } from '../schema.js';
 import type { SqliteReader } from './sqlite-reader.js';
@@ -13,7 +14,10 @@ interface PageInput {
 
 export class SqliteAuditStore extends AuditStore {
   private readonly newestFirst;
+  /** Of an action that is indexed; the index needs its very condition in the query. */
   private readonly newestFirstOfAction;
+  /** Of one that every run leaves. */
+  private readonly newestFirstOfRuns;
   private readonly oldestFirst;
 
   constructor(reader: SqliteReader) {
@@ -22,6 +26,16 @@ export class SqliteAuditStore extends AuditStore {
       db.selectFrom('audit_entries').selectAll().where('seq', '<', given.before).orderBy('seq', 'desc').limit(given.limit),
     );
     this.newestFirstOfAction = reader.statement<PageInput & { action: string }, AuditRow>((db, given) =>
+      db
+        .selectFrom('audit_entries')
+        .selectAll()
+        .where('action', '=', given.action)
+        .where(sql<boolean>`action not in ('run.intent', 'run.outcome')`)
+        .where('seq', '<', given.before)
+        .orderBy('seq', 'desc')
+        .limit(given.limit),
+    );
+    this.newestFirstOfRuns = reader.statement<PageInput & { action: string }, AuditRow>((db, given) =>
       db
         .selectFrom('audit_entries')
         .selectAll()
@@ -37,10 +51,15 @@ export class SqliteAuditStore extends AuditStore {
 
   async page(query: { limit: number; before?: number; action?: AuditAction }): Promise<Page<AuditEntry>> {
     const { limit, before = Number.MAX_SAFE_INTEGER, action } = query;
-    const input = { limit: limit + 1, before };
-    const rows = action === undefined ? this.newestFirst.all(input) : this.newestFirstOfAction.all({ ...input, action });
+    const rows = this.newest({ limit: limit + 1, before }, action);
     const items = rows.slice(0, limit).map(auditEntryOf);
     return { items, nextCursor: rows.length > limit ? String(items.at(-1)?.seq) : null };
+  }
+
+  private newest(input: PageInput, action: AuditAction | undefined): AuditRow[] {
+    if (action === undefined) return this.newestFirst.all(input);
+    const ofAction = action === 'run.intent' || action === 'run.outcome' ? this.newestFirstOfRuns : this.newestFirstOfAction;
+    return ofAction.all({ ...input, action });
   }
 
   async *entries(): AsyncIterable<AuditEntry> {

@@ -50,11 +50,11 @@ describe('the run history', () => {
     const runs = await insert(24, (index) => ({
       principalId: `p${index % 2}`,
       command: `c${index % 3}`,
-      status: index % 4 === 0 ? 'running' : 'queued',
+      status: STATUSES[index % 4]!,
     }));
     for (const principalId of [undefined, 'p1']) {
       for (const command of [undefined, 'c2']) {
-        for (const status of [undefined, 'running', 'queued'] as const) {
+        for (const status of [undefined, ...STATUSES]) {
           const wanted = { ...(principalId && { principalId }), ...(command && { command }), ...(status && { status }) };
           const expected = runs
             .filter((run) => Object.entries(wanted).every(([name, value]) => run[name as keyof Run] === value))
@@ -68,8 +68,9 @@ describe('the run history', () => {
   });
 
   it('walks an index for every listing and sorts nothing', () => {
-    const plans = ['principal_id', 'command', 'status'].map((column) =>
-      queryPlan(store, `select * from runs where ${column} = 'x' and id < 'y' order by id desc limit 50`),
+    const indexed = `status = 'x' and status not in ('queued', 'succeeded')`;
+    const plans = [`principal_id = 'x'`, `command = 'x'`, indexed, `status = 'queued' and finished_at is null`].map((condition) =>
+      queryPlan(store, `select * from runs where ${condition} and id < 'y' order by id desc limit 50`),
     );
     for (const plan of [...plans, queryPlan(store, 'select * from runs where finished_at is null order by id')]) {
       expect(plan).toMatch(/USING INDEX runs_/);
@@ -135,6 +136,8 @@ describe('the run history', () => {
     expect((await store.runs.page({ limit: 5 })).items).toHaveLength(3);
   });
 });
+
+const STATUSES = ['running', 'queued', 'succeeded', 'failed'] as const;
 
 function queryPlan(store: TestStore, sql: string): string {
   return withDatabase(store.folder, (database) => JSON.stringify(database.prepare(`explain query plan ${sql}`).all()));

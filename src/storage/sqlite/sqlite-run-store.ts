@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
+import { sql } from 'kysely';
 import type { Page } from '../../domain/audit.js';
 import type { Db } from '../../domain/db.js';
-import type { OutputChunk, Run, RunId } from '../../domain/run.js';
+import type { OutputChunk, Run, RunId, RunStatus } from '../../domain/run.js';
 import { RunStore, type Retention, type RunQuery } from '../../domain/stores.js';
 import { outputOf, runOf, type OutputRow, type RunRow } from '../schema.js';
 import { isAlive } from './process-identity.js';
@@ -89,7 +90,8 @@ export class SqliteRunStore extends RunStore {
 
   private pageStatement(query: RunQuery): ReadStatement<RunQuery, RunRow> {
     const { principalId, command, status, cursor } = query;
-    const shape = [principalId, command, status, cursor].map((filter) => (filter === undefined ? '-' : '+')).join('');
+    const rows = rowsOf(status);
+    const shape = [principalId, command, cursor].map((filter) => (filter === undefined ? '-' : '+')).join('') + rows;
     const known = this.pages.get(shape);
     if (known) return known;
     const statement = this.reader.statement<RunQuery, RunRow>((builder, given) =>
@@ -98,7 +100,9 @@ export class SqliteRunStore extends RunStore {
         .selectAll()
         .$if(principalId !== undefined, (runs) => runs.where('principal_id', '=', given.principalId))
         .$if(command !== undefined, (runs) => runs.where('command', '=', given.command))
-        .$if(status !== undefined, (runs) => runs.where('status', '=', given.status))
+        .$if(rows !== 'all', (runs) => runs.where('status', '=', given.status))
+        .$if(rows === 'open', (runs) => runs.where('finished_at', 'is', null))
+        .$if(rows === 'indexed', (runs) => runs.where(sql<boolean>`status not in ('queued', 'succeeded')`))
         .$if(cursor !== undefined, (runs) => runs.where('id', '<', given.cursor))
         .orderBy('id', 'desc')
         .limit(given.limit),
@@ -106,6 +110,13 @@ export class SqliteRunStore extends RunStore {
     this.pages.set(shape, statement);
     return statement;
   }
+}
+
+/** Where rows of that status are found: those of an index need its very condition in the query. */
+function rowsOf(status: RunStatus | undefined): 'all' | 'open' | 'succeeded' | 'indexed' {
+  if (status === undefined) return 'all';
+  if (status === 'succeeded') return status;
+  return status === 'queued' ? 'open' : 'indexed';
 }
 
 /** Sorts after every run id. */

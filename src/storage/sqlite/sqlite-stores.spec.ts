@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { auditAppend, openStore, sampleKey, type TestStore } from '../../../test/kit/storage.js';
+import { auditAppend, openStore, sampleKey, type TestStore, withDatabase } from '../../../test/kit/storage.js';
 import type { AuditEntry } from '../../domain/audit.js';
 
 describe('keys and audit entries as they are read', () => {
@@ -46,6 +46,15 @@ describe('keys and audit entries as they are read', () => {
     const second = await store.audit.page({ limit: 2, action: 'key.created', before: Number(first.nextCursor) });
     expect([...first.items, ...second.items].map(({ seq }) => seq)).toEqual([6, 5, 4]);
     expect(second.nextCursor).toBeNull();
+    const ofRuns = await store.audit.page({ limit: 9, action: 'run.intent', before: 8 });
+    expect(ofRuns.items.map(({ seq }) => seq)).toEqual([7, 3, 2, 1]);
+  });
+
+  it('finds the entries of a rare action by an index', () => {
+    const page = `select * from audit_entries where action = 'x' and action not in ('run.intent', 'run.outcome') and seq < 9 order by seq desc`;
+    const plan = withDatabase(store.folder, (database) => JSON.stringify(database.prepare(`explain query plan ${page}`).all()));
+    expect(plan).toMatch(/USING INDEX audit_entries_by_action/);
+    expect(plan).not.toMatch(/TEMP B-TREE/);
   });
 
   it('walks the whole log and lets others have their turn', async () => {

@@ -32,6 +32,7 @@ export class SqliteWriter {
   private readonly database: Database.Database;
   private readonly files: DatabaseFiles;
   private readonly statements: WriteStatements;
+  private readonly transaction;
   private readonly savepoint;
   private head: ChainHead = EMPTY_CHAIN;
   private failStop: string | undefined;
@@ -49,6 +50,7 @@ export class SqliteWriter {
     this.database.pragma('wal_autocheckpoint = 0');
     this.files = new DatabaseFiles(file);
     this.statements = statementsOf(queries, () => this.database);
+    this.transaction = { begin: this.database.prepare('BEGIN IMMEDIATE'), commit: this.database.prepare('COMMIT') };
     this.savepoint = {
       begin: this.database.prepare('SAVEPOINT one_commit'),
       release: this.database.prepare('RELEASE one_commit'),
@@ -91,7 +93,7 @@ export class SqliteWriter {
     this.begin();
     try {
       for (const commit of group) this.applyAll(commit);
-      this.database.exec('COMMIT');
+      this.transaction.commit.run();
       return [];
     } catch (error) {
       if (conflictDetail(error) === undefined) throw error;
@@ -99,12 +101,12 @@ export class SqliteWriter {
     this.database.exec('ROLLBACK');
     this.begin();
     const conflicts = group.flatMap((commit, index) => this.commitAlone(commit, index) ?? []);
-    this.database.exec('COMMIT');
+    this.transaction.commit.run();
     return conflicts;
   }
 
   private begin(): void {
-    this.database.exec('BEGIN IMMEDIATE');
+    this.transaction.begin.run();
     // Another process may have appended since.
     this.head = this.statements.auditHead.first({}) ?? EMPTY_CHAIN;
   }
@@ -134,13 +136,16 @@ export class SqliteWriter {
   private apply(write: RowWrite): void {
     const { statements } = this;
     switch (write.kind) {
+      case 'run.open':
+        statements.openRun.runWith(write.values);
+        return;
       case 'run.insert':
-        statements.insertRun.run(write.row);
-        if (write.output) statements.insertOutput.run(write.output);
+        statements.insertRun.runWith(write.values);
+        if (write.output) statements.insertOutput.runWith(write.output);
         return;
       case 'run.finish':
-        mustChange(statements.finishRun.run(write.row), 'The run has ended already, or was never accepted.');
-        if (write.output) statements.insertOutput.run(write.output);
+        mustChange(statements.finishRun.runWith(write.values), 'The run has ended already, or was never accepted.');
+        if (write.output) statements.insertOutput.runWith(write.output);
         return;
       case 'run.remove':
         for (const id of write.ids) statements.removeRun.run({ id });
@@ -164,9 +169,9 @@ export class SqliteWriter {
         statements.touchKey.run(write.row);
         return;
       case 'audit.append': {
-        const row = chained(write.row, this.head);
-        statements.insertAuditEntry.run(row);
-        this.head = row;
+        const { values, head } = chained(write.values, this.head);
+        statements.insertAuditEntry.runWith(values);
+        this.head = head;
         return;
       }
     }

@@ -35,6 +35,11 @@ export class Statement<Input extends object, Row> {
     return this.statement().run(...this.bound(input)).changes;
   }
 
+  /** The same where all parameters are given: takes them in their order. */
+  runWith(values: readonly unknown[]): number {
+    return this.statement().run(values).changes;
+  }
+
   private statement(): Database.Statement {
     return (this.prepared ??= this.database().prepare(this.query.sql));
   }

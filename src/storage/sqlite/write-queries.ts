@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { AuditRow, IdempotencyRow, KeyRow, OutputRow, RunRow } from '../schema.js';
 import type { ChainHead } from './audit-chain.js';
+import { AUDIT_COLUMNS, END_COLUMNS, OPEN_RUN_COLUMNS, OUTPUT_COLUMNS, RUN_COLUMNS } from './row-columns.js';
 import type { FreshIdempotencyRow, KeyMark, OldIdempotencyRow } from './row-write.js';
 import { compileQuery, type Query } from './query.js';
 
@@ -16,41 +17,6 @@ const KEY_COLUMNS = [
   'revoked_at',
   'last_used_at',
 ] as const satisfies readonly (keyof KeyRow)[];
-/** What changes when a run ends. */
-const FINISH_COLUMNS = [
-  'status',
-  'outcome',
-  'truncated',
-  'redactions',
-  'cached',
-  'attempts',
-  'started_at',
-  'finished_at',
-  'duration_ms',
-] as const satisfies readonly (keyof RunRow)[];
-const RUN_COLUMNS = [
-  'id',
-  'command',
-  'command_version',
-  'principal_id',
-  'args',
-  'request_id',
-  'queued_at',
-  'owner',
-  ...FINISH_COLUMNS,
-] as const satisfies readonly (keyof RunRow)[];
-const OUTPUT_COLUMNS = ['run_id', 'bytes', 'chunks'] as const satisfies readonly (keyof OutputRow)[];
-const AUDIT_COLUMNS = [
-  'seq',
-  'at',
-  'action',
-  'principal_id',
-  'subject',
-  'request_id',
-  'details',
-  'previous_hash',
-  'hash',
-] as const satisfies readonly (keyof AuditRow)[];
 const IDEMPOTENCY_COLUMNS = [
   'principal_id',
   'key',
@@ -58,7 +24,6 @@ const IDEMPOTENCY_COLUMNS = [
   'run_id',
   'created_at',
 ] as const satisfies readonly (keyof IdempotencyRow)[];
-
 /** Every query of the writer. */
 export type WriteQueries = ReturnType<typeof compileWriteQueries>;
 
@@ -66,9 +31,10 @@ export type WriteQueries = ReturnType<typeof compileWriteQueries>;
 export function compileWriteQueries() {
   const query = <Input extends object, Row = unknown>(build: Query<Input, Row>) => compileQuery<Input, Row>(build);
   return {
+    openRun: query<RunRow>((db, given) => db.insertInto('runs').values({ ...pick(given, OPEN_RUN_COLUMNS), ...OPEN })),
     insertRun: query<RunRow>((db, given) => db.insertInto('runs').values(pick(given, RUN_COLUMNS))),
     finishRun: query<RunRow>((db, given) =>
-      db.updateTable('runs').set(pick(given, FINISH_COLUMNS)).where('id', '=', given.id).where('finished_at', 'is', null),
+      db.updateTable('runs').set(pick(given, END_COLUMNS)).where('id', '=', given.id).where('finished_at', 'is', null),
     ),
     insertOutput: query<OutputRow>((db, given) => db.insertInto('run_outputs').values(pick(given, OUTPUT_COLUMNS))),
     removeRun: query<{ id: string }>((db, given) => db.deleteFrom('runs').where('id', '=', given.id).where('finished_at', 'is not', null)),
@@ -104,6 +70,9 @@ export function compileWriteQueries() {
     auditHead: query<object, ChainHead>((db) => db.selectFrom('audit_entries').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1)),
   };
 }
+
+/** What the columns say of a run that was just accepted. */
+const OPEN = { status: sql.lit('queued'), truncated: sql.lit(0), redactions: sql.lit(0), cached: sql.lit(0), attempts: sql.lit(0) };
 
 function pick<Row, Column extends keyof Row>(given: Row, columns: readonly Column[]): Pick<Row, Column> {
   return Object.fromEntries(columns.map((column) => [column, given[column]])) as Pick<Row, Column>;
