@@ -8,6 +8,7 @@ import type { CreatedKeyView, KeyView } from '../src/auth/auth.schemas.js';
 import { parseKey } from '../src/auth/key-format.js';
 import type { AuditVerdict } from '../src/domain/audit.js';
 import type { Problem } from '../src/domain/errors.js';
+import type { ContainmentReport } from '../src/domain/sandbox.js';
 import type { RunEnvelope } from '../src/runs/run-envelope.js';
 import { fixture, isAlive } from './fixtures/fixture.js';
 import { command, drip, exits, show, sleeper } from './kit/commands.js';
@@ -40,7 +41,7 @@ describe('sallyport', () => {
     expect(await place.run(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n', stderr: '' });
     const help = await place.run(['--help']);
     expect(help).toMatchObject({ code: 0, stderr: '' });
-    for (const name of ['serve', 'check', 'keys', 'run', 'audit']) expect(help.stdout).toContain(`  ${name}`);
+    for (const name of ['serve', 'check', 'doctor', 'keys', 'run', 'audit']) expect(help.stdout).toContain(`  ${name}`);
   });
 
   it('refuses bad usage', async () => {
@@ -71,6 +72,45 @@ describe('sallyport', () => {
       for (const setting of ['PORT', 'BODY_LIMIT', 'ADMIN_KEY_FILE']) expect(stderr).toContain(setting);
       expect(stderr).not.toContain('canary');
     }
+  });
+});
+
+describe('sallyport doctor', () => {
+  interface Findings {
+    readonly ok: boolean;
+    readonly observations: readonly { readonly weight: string; readonly about: string; readonly text: string }[];
+    readonly containment: ContainmentReport | null;
+  }
+  const about = ({ observations }: Findings, weight: string) =>
+    observations.filter((found) => found.weight === weight).map((found) => found.about);
+
+  it('tells what is contained here, and what is declared not to be', async () => {
+    const place = home();
+    const text = await place.run(['doctor'], { SANDBOX: 'auto' });
+    expect(text).toMatchObject({ code: 0, stderr: '' });
+    expect(text.stdout).toMatch(/^ok {7}store {8}/m);
+    expect(text.stdout).toMatch(/outside of any sandbox \(profile host\): .*print\.both/);
+    const found = json<Findings>(await place.run(['doctor', '--json'], { SANDBOX: 'auto' }));
+    expect(found).toMatchObject({ ok: true, containment: { mode: 'auto' } });
+    expect(about(found, 'failure')).toEqual([]);
+    // One gap, one warning; the catalogue's own come besides.
+    expect(about(found, 'warning').filter((name) => name === 'containment')).toHaveLength(found.containment?.gaps.length ?? NaN);
+  });
+
+  it('says in words that nothing is contained when it is told not to', async () => {
+    const { code, stdout } = await home().run(['doctor']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^warning {2}containment {2}programs of the profile pure run with all rights of the gateway's user: SANDBOX is off$/m,
+    );
+  });
+
+  it('fails with what would keep the gateway from starting', async () => {
+    const place = home();
+    place.write('commands/test.yaml', 'commands: [1]\n');
+    const found = await place.run(['doctor', '--json']);
+    expect(found.code).toBe(1);
+    expect(about(json<Findings>(found), 'failure')).toEqual(['catalogue']);
   });
 });
 

@@ -35,7 +35,8 @@ export class SandboxStatus {
 
 function parse(line: string): Readonly<Record<string, unknown>> {
   try {
-    return JSON.parse(line) as Readonly<Record<string, unknown>>;
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
   } catch {
     // Half a line of a bubblewrap that was killed.
     return {};
