@@ -39,6 +39,7 @@ import { RunService } from './runs/run.service.js';
 import { DiskProbe } from './storage/disk.probe.js';
 import { DataDirLock } from './storage/sqlite/data-dir-lock.js';
 import { SqliteAuditStore } from './storage/sqlite/sqlite-audit-store.js';
+import type { Trouble } from './storage/sqlite/commit-queue.js';
 import { SqliteDb } from './storage/sqlite/sqlite-db.js';
 import { SqliteKeyStore } from './storage/sqlite/sqlite-key-store.js';
 import { SqliteRunStore } from './storage/sqlite/sqlite-run-store.js';
@@ -56,7 +57,7 @@ export interface Ingredients {
 @Module({})
 export class AppModule {
   static register(ingredients: Ingredients): DynamicModule {
-    const providers = [...infrastructure(ingredients), ...storage(ingredients.settings), ...execution(ingredients), gateway(ingredients)];
+    const providers = [...infrastructure(ingredients), ...storage(ingredients), ...execution(ingredients), gateway(ingredients)];
     return {
       module: AppModule,
       imports: [
@@ -94,9 +95,9 @@ function observeAuth(metrics: Metrics, logger: Logger): AuthObserver {
   };
 }
 
-function storage({ DATA_DIR }: Settings): Provider[] {
+function storage({ settings: { DATA_DIR }, logger }: Ingredients): Provider[] {
   return [
-    { provide: SqliteDb, useFactory: () => new SqliteDb(DATA_DIR) },
+    { provide: SqliteDb, useFactory: () => new SqliteDb(DATA_DIR, { onTrouble: (trouble) => tellTrouble(logger, trouble) }) },
     { provide: Db, useExisting: SqliteDb },
     { provide: WriteHealth, useExisting: SqliteDb },
     { provide: RunStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteRunStore(db.reader, db) },
@@ -110,6 +111,13 @@ function storage({ DATA_DIR }: Settings): Provider[] {
     },
     { provide: DiskProbe, useFactory: () => new DiskProbe(DATA_DIR) },
   ];
+}
+
+/** A store that is not written is the one thing that stops everything: an operator hears of it once, when it comes. */
+function tellTrouble(logger: Logger, trouble: Trouble | undefined): void {
+  if (!trouble) logger.info('the store takes writes again');
+  else if (trouble.kind === 'final') logger.error({ reason: trouble.reason }, 'the store takes no writes until the gateway is restarted');
+  else logger.error({ reason: trouble.reason }, 'the store cannot be written; nothing runs until it can');
 }
 
 function execution({ settings, logger, catalogueVariable }: Ingredients): Provider[] {
@@ -143,10 +151,11 @@ function execution({ settings, logger, catalogueVariable }: Ingredients): Provid
     { provide: Resilience, useFactory: () => new Resilience() },
     {
       provide: RunExecution,
-      inject: [ProcessLauncher, Resilience, Metrics, Clock],
-      useFactory: (launcher: ProcessLauncher, resilience: Resilience, metrics: Metrics, clock: Clock) =>
+      inject: [ProcessLauncher, Resilience, WriteHealth, Metrics, Clock],
+      useFactory: (launcher: ProcessLauncher, resilience: Resilience, writes: WriteHealth, metrics: Metrics, clock: Clock) =>
         new RunExecution([new ProcessExecutor(launcher, { killGraceMs: settings.KILL_GRACE }), new BuiltinExecutor()], {
           resilience,
+          writes,
           metrics,
           clock,
         }),

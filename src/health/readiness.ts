@@ -1,9 +1,14 @@
+import { GatewayError } from '../domain/errors.js';
 import type { Probe } from '../domain/ports.js';
 
 const PROBE_DEADLINE_MS = 1_000;
 
-/** What `/ready` answers. `failing` names probes only: why is for the log and for those with a key. */
-export type Readiness = { readonly status: 'ready' } | { readonly status: 'unready'; readonly failing: readonly string[] };
+/**
+ * What `/ready` answers. `failing` names probes only: why is for the log and for those with a key. `restartRequired` where waiting
+ * will not help.
+ */
+export type Readiness =
+  { readonly status: 'ready' } | { readonly status: 'unready'; readonly failing: readonly string[]; readonly restartRequired?: true };
 
 /** Asks every room whether it can do its work. Draining comes first: an orchestrator must stop sending before we stop serving. */
 export class ReadinessService {
@@ -18,11 +23,15 @@ export class ReadinessService {
 
   async check(): Promise<Readiness> {
     const failing = this.draining ? ['draining'] : [];
+    let restartRequired = false;
     const results = await Promise.allSettled(this.probes.map((probe) => withDeadline(probe)));
     results.forEach((result, index) => {
-      if (result.status === 'rejected') failing.push(this.probes[index]?.name ?? 'unknown');
+      if (result.status === 'fulfilled') return;
+      failing.push(this.probes[index]?.name ?? 'unknown');
+      restartRequired ||= result.reason instanceof GatewayError && result.reason.extra.untilRestart === true;
     });
-    return failing.length === 0 ? { status: 'ready' } : { status: 'unready', failing };
+    if (failing.length === 0) return { status: 'ready' };
+    return { status: 'unready', failing, ...(restartRequired ? { restartRequired } : {}) };
   }
 }
 

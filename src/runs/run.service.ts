@@ -1,18 +1,20 @@
 import type { AuditLog } from '../domain/audit-log.js';
 import type { Command } from '../domain/command.js';
-import type { Db, Write } from '../domain/db.js';
+import type { Db } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';
 import type { Clock, EventBus, RateCounter } from '../domain/ports.js';
-import { type Run, type RunId, statusOf } from '../domain/run.js';
+import type { Run, RunId } from '../domain/run.js';
 import { newId } from '../http/request-context.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { assertMayRun, canSee } from '../auth/permissions.js';
 import type { Catalogue } from '../commands/catalogue.js';
 import type { Admission } from './admission.js';
 import { LiveRun } from './live-run.js';
+import type { OutcomeBacklog } from './outcome-backlog.js';
 import { cacheKey, ResultCache } from './result-cache.js';
 import type { RunExecution } from './run-execution.js';
 import type { RunRequest } from './run-request.js';
+import { RunRecorder } from './run-recorder.js';
 import { type RunOrigin, RunWalk } from './run-walk.js';
 
 /** The path, in order. Up to `recordIntent` a refusal is thrown to the caller; from there on the run exists and has an outcome. */
@@ -41,6 +43,7 @@ export interface RunRooms {
   readonly admission: Admission;
   readonly cache: ResultCache;
   readonly execution: RunExecution;
+  readonly backlog: OutcomeBacklog;
   readonly audit: AuditLog;
   readonly db: Db;
   readonly events: EventBus;
@@ -62,9 +65,12 @@ export class RunService {
     announce: ({ live }) => this.rooms.events.publish('run.finished', { run: live.run }),
   };
   private readonly underWay = new Map<RunId, LiveRun>();
+  private readonly recorder: RunRecorder;
   private accepting = true;
 
-  constructor(private readonly rooms: RunRooms) {}
+  constructor(private readonly rooms: RunRooms) {
+    this.recorder = new RunRecorder(rooms);
+  }
 
   /**
    * Takes a run in. When it resolves, the run is durably recorded and on its way.
@@ -107,14 +113,17 @@ export class RunService {
     }, timeoutMs);
     await Promise.allSettled(this.all().map(({ finished }) => finished));
     clearTimeout(deadline);
+    await this.rooms.backlog.close();
   }
 
   /** `walk` is as far as it has come. */
-  private turnAway({ ticket, live }: Partial<RunWalk>, error: unknown): void {
+  private turnAway(walk: RunWalk, error: unknown): void {
+    const { ticket, live }: Partial<RunWalk> = walk;
     ticket?.release();
     if (!live) return;
     live.fail(error);
     this.underWay.delete(live.run.id);
+    this.recorder.withdraw(walk, error);
   }
 
   private async complete(walk: RunWalk): Promise<void> {
@@ -165,6 +174,8 @@ export class RunService {
     const { command, preparation, origin } = walk;
     // Once more: a drain may have begun meanwhile, and it waits for those alone that are under way by then.
     this.assertAccepting();
+    if (this.rooms.backlog.full)
+      throw new GatewayError('storage_unavailable', 'Too many ends of runs wait to be recorded.', { retryAfterSeconds: 1 });
     walk.live = new LiveRun(this.newRun(walk));
     this.underWay.set(walk.live.run.id, walk.live);
     if (command.cacheMs !== null) {
@@ -217,8 +228,8 @@ export class RunService {
         address: origin.principal.address,
       },
     });
-    if (cached || this.rooms.execution.isInstant(command)) walk.unrecordedIntent = intent;
-    else return this.commit([{ kind: 'run.insert', run: live.run, output: [] }, intent]);
+    if (cached || this.rooms.execution.isInstant(command)) walk.unrecordedIntent = [intent];
+    else return this.recorder.commit([{ kind: 'run.insert', run: live.run, output: [] }, intent]);
   }
 
   private async execute(walk: RunWalk): Promise<void> {
@@ -237,39 +248,9 @@ export class RunService {
   }
 
   private async recordOutcome(walk: RunWalk): Promise<void> {
-    const { live, origin, outcome } = walk;
-    const run: Run = {
-      ...live.run,
-      status: statusOf(outcome),
-      outcome,
-      truncated: walk.truncated,
-      redactions: walk.redactions,
-      cached: walk.cached !== undefined,
-      attempts: walk.attempts,
-      finishedAt: this.rooms.clock.now(),
-      durationMs: live.run.startedAt === null ? null : Math.round((this.rooms.clock.monotonic() - walk.startedAt) * 1000) / 1000,
-    };
-    const { unrecordedIntent: intent } = walk;
-    await this.commit([
-      ...(intent ? [intent] : []),
-      { kind: intent ? 'run.insert' : 'run.finish', run, output: live.output },
-      this.rooms.audit.appended({
-        action: 'run.outcome',
-        principalId: origin.principal.id,
-        subject: run.id,
-        requestId: origin.requestId,
-        details: {
-          command: run.command,
-          outcome,
-          cached: run.cached,
-          attempts: run.attempts,
-          truncated: run.truncated,
-          redactions: run.redactions,
-        },
-      }),
-    ]);
+    const run = await this.recorder.recordEnd(walk);
     this.remember(walk);
-    live.finish(run, walk.refusal);
+    walk.live.finish(run, walk.refusal);
   }
 
   private remember({ command, preparation, origin, cached, live, outcome, redactions, truncated }: RunWalk): void {
@@ -279,13 +260,6 @@ export class RunService {
       { outcome, output: live.output, redactions, truncated },
       command.cacheMs,
     );
-  }
-
-  private async commit(writes: readonly Write[]): Promise<void> {
-    const before = this.rooms.clock.monotonic();
-    await this.rooms.db.commit(writes);
-    this.rooms.metrics.auditAppend.observe((this.rooms.clock.monotonic() - before) / 1000);
-    this.rooms.metrics.auditEntries.inc(writes.filter(({ kind }) => kind === 'audit.append').length);
   }
 }
 

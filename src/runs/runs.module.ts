@@ -1,16 +1,19 @@
 import { Module } from '@nestjs/common';
+import type { Logger } from 'pino';
 import type { Settings } from '../config/settings.schema.js';
 import { SETTINGS_TOKEN } from '../config/settings.js';
 import { AuditLog } from '../domain/audit-log.js';
 import { Db } from '../domain/db.js';
 import { Clock, EventBus, RateCounter } from '../domain/ports.js';
 import { RunStore } from '../domain/stores.js';
+import { LOGGER_TOKEN } from '../logging/logger.js';
 import { Metrics } from '../metrics/metrics.js';
 import { RateLimits } from '../auth/rate-limits.js';
 import { Catalogue } from '../commands/catalogue.js';
 import { Admission } from './admission.js';
 import { BatchService } from './batch.service.js';
 import { HistoryController } from './history.controller.js';
+import { OutcomeBacklog } from './outcome-backlog.js';
 import { ResultCache } from './result-cache.js';
 import { RunExecution } from './run-execution.js';
 import { RunHistory } from './run-history.js';
@@ -28,8 +31,14 @@ import { type RunRooms, RunService } from './run.service.js';
     },
     { provide: ResultCache, inject: [SETTINGS_TOKEN], useFactory: (settings: Settings) => new ResultCache(settings.CACHE_LIMIT) },
     {
+      provide: OutcomeBacklog,
+      inject: [Db, LOGGER_TOKEN],
+      useFactory: (db: Db, logger: Logger) =>
+        new OutcomeBacklog(db, (runs) => logger.info({ runs }, 'ends of runs that the store did not take are recorded now')),
+    },
+    {
       provide: RunService,
-      inject: [Catalogue, RateCounter, Admission, ResultCache, RunExecution, AuditLog, Db, EventBus, Metrics, Clock],
+      inject: [Catalogue, RateCounter, Admission, ResultCache, RunExecution, OutcomeBacklog, AuditLog, Db, EventBus, Metrics, Clock],
       useFactory: (...rooms: Tuple) => new RunService(roomsOf(rooms)),
     },
     {
@@ -47,8 +56,8 @@ import { type RunRooms, RunService } from './run.service.js';
 })
 export class RunsModule {}
 
-type Tuple = [Catalogue, RateCounter, Admission, ResultCache, RunExecution, AuditLog, Db, EventBus, Metrics, Clock];
+type Tuple = [Catalogue, RateCounter, Admission, ResultCache, RunExecution, OutcomeBacklog, AuditLog, Db, EventBus, Metrics, Clock];
 
-function roomsOf([catalogue, rates, admission, cache, execution, audit, db, events, metrics, clock]: Tuple): RunRooms {
-  return { catalogue, rates, admission, cache, execution, audit, db, events, metrics, clock };
+function roomsOf([catalogue, rates, admission, cache, execution, backlog, audit, db, events, metrics, clock]: Tuple): RunRooms {
+  return { catalogue, rates, admission, cache, execution, backlog, audit, db, events, metrics, clock };
 }
