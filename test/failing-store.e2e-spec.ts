@@ -1,4 +1,6 @@
-import { chmodSync, copyFileSync, renameSync, rmSync, truncateSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, copyFileSync, existsSync, renameSync, rmSync, truncateSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Page } from '../src/domain/audit.js';
@@ -7,16 +9,19 @@ import type { RunEnvelope, RunSummary } from '../src/runs/run-envelope.js';
 import { sleeper, witness } from './kit/commands.js';
 import { eventually } from './kit/eventually.js';
 import { expectReadable, expectRecovered, expectRefused, expectTold, servedUnder, syncFault, UNREADY } from './kit/faulty-server.js';
-import { startGateway, stopGateways } from './kit/gateway.js';
+import { Caller, startGateway, stopGateways } from './kit/gateway.js';
 import { Chronicler, expectSound } from './kit/history.js';
 import type { Operation } from './kit/history-checker.js';
 import { removeHomes } from './kit/program.js';
 import { SmallDisk, withSmallDisk } from './kit/small-disk.js';
 import { withStrace } from './kit/strace.js';
+import { where } from './kit/where.js';
 import { witnessHome } from './kit/witness-home.js';
 
 afterEach(stopGateways);
 afterEach(removeHomes);
+
+const withDevFull = where(existsSync('/dev/full'), 'there is no /dev/full');
 
 describe('an fsync that fails', () => {
   withStrace('at an intent stops all writes until a restart, and says so; nothing is started', async () => {
@@ -156,3 +161,23 @@ describe('a database that is', () => {
     expect(gateway.launches).toHaveLength(1);
   });
 });
+
+describe('a log that cannot be written', () => {
+  withDevFull('stops neither runs nor the end', async () => {
+    const home = witnessHome();
+    const port = await freePort();
+    const server = home.start(['serve'], { PORT: `${port}` }, ['sh', '-c', 'exec "$@" > /dev/full', 'sh']);
+    const admin = new Caller(`http://127.0.0.1:${port}`, home.adminKey);
+    await eventually(async () => (await admin.get('/ready')).status === 200, 15_000);
+    for (let run = 0; run < 5; run += 1) expect((await admin.run('quick', { mark: `${run}` })).status).toBe('succeeded');
+    expect(await server.end('SIGTERM')).toMatchObject({ code: 0, stderr: '' });
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -3,18 +3,12 @@ import type { LoggerService } from '@nestjs/common';
 import { pino, type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import type { Settings } from '../config/settings.schema.js';
+import { openLog } from './log-file.js';
 
 /** Injection token of the product's log. */
 export const LOGGER_TOKEN = Symbol('logger');
 
-/** Lines are written when there are so many characters of them, or so much time has passed. */
-const BLOCK_LENGTH = 8_192;
-const FLUSH_EVERY_MS = 100;
-
-/**
- * The product's log: JSON lines (`pretty` for people, by default on a terminal), times as ISO-8601 UTC. JSON is written in the
- * background, many lines at once and none later than after a tenth of a second; what waits is written when the process exits.
- */
+/** The product's log: JSON lines (`pretty` for people, by default on a terminal), times as ISO-8601 UTC. */
 export function createLogger(
   { LOG_LEVEL, LOG_FORMAT }: Pick<Settings, 'LOG_LEVEL' | 'LOG_FORMAT'>,
   { fd }: { readonly fd: 1 | 2 },
@@ -27,8 +21,7 @@ export function createLogger(
     formatters: { level: (label: string) => ({ level: label }) },
   };
   const format = LOG_FORMAT ?? (isatty(fd) ? 'pretty' : 'json');
-  if (format === 'json')
-    return pino(options, pino.destination({ fd, sync: false, minLength: BLOCK_LENGTH, periodicFlush: FLUSH_EVERY_MS }));
+  if (format === 'json') return pino(options, openLog(fd));
   return pino(options, pretty({ destination: fd, sync: true, messageKey: 'message', translateTime: 'SYS:HH:MM:ss.l' }));
 }
 

@@ -65,7 +65,7 @@ export class ProgramHome {
     writeFileSync(join(this.folder, name), text);
   }
 
-  /** Starts the program with these arguments; `under` is put before it: a tracer and its arguments. */
+  /** Starts the program with these arguments; `under` is put before it: a tracer, or what else becomes the program or starts it. */
   start(args: readonly string[], settings: ProgramOptions['settings'] = {}, under: readonly string[] = []): Program {
     const environment = {
       PATH: process.env['PATH'],
@@ -81,7 +81,7 @@ export class ProgramHome {
     const given = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined);
     const [file = '', ...argv] = [...under, process.execPath, MAIN, ...args];
     const options: SpawnOptions = { cwd: this.folder, env: Object.fromEntries(given), stdio: ['ignore', 'pipe', 'pipe'] };
-    const program = new Program(spawn(file, argv, options), under.length > 0);
+    const program = new Program(spawn(file, argv, options), under[0] === 'strace');
     this.programs.add(program);
     return program;
   }
@@ -129,13 +129,17 @@ export class Program {
     return (this.traced ? childrenOf(this.child.pid ?? NaN)[0] : this.child.pid) ?? NaN;
   }
 
+  get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
   /** Where it listens, once its log has said so. */
-  url(): Promise<string> {
-    return eventually(() => {
-      const url = this.log().find(({ message }) => message === 'listening')?.['url'];
-      if (typeof url === 'string') return url;
-      throw new Error(`the program does not listen: ${this.stdout}${this.stderr}`);
-    }, 15_000);
+  async url(): Promise<string> {
+    const told = () => this.log().find(({ message }) => message === 'listening')?.['url'];
+    await eventually(() => told() !== undefined || this.hasEnded, 30_000);
+    const url = told();
+    if (typeof url !== 'string') throw new Error(`the program does not listen: ${this.stdout}${this.stderr}`);
+    return url;
   }
 
   /** Its log so far; what is printed for people is left out. */
@@ -158,7 +162,7 @@ export class Program {
 
   /** Sends the signal, unless it has ended, and waits for its end. */
   end(signal: NodeJS.Signals): Promise<Finished> {
-    if (this.child.exitCode === null && this.child.signalCode === null) this.kill(signal);
+    if (!this.hasEnded) this.kill(signal);
     return this.finished;
   }
 }
