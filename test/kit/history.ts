@@ -9,6 +9,9 @@ import type { Answer, Caller } from './gateway.js';
 /** Problems that do not say that nothing was started. */
 const UNCERTAIN = ['outcome_unrecorded', 'internal'];
 
+/** Nothing of ours takes longer to answer. */
+const PATIENCE_MS = 20_000;
+
 /** A client that writes down what it saw. Several may write into one history. */
 export class Chronicler {
   constructor(
@@ -24,7 +27,11 @@ export class Chronicler {
     const startedAt = performance.now();
     const headers: Record<string, string> = patience === 'async' ? { prefer: 'respond-async' } : {};
     const seen = await this.caller
-      .post<RunEnvelope | Problem>('/run', { command, args: { mark } }, headers)
+      .request<RunEnvelope | Problem>('POST', '/run', {
+        body: { command, args: { mark } },
+        headers,
+        signal: AbortSignal.timeout(PATIENCE_MS),
+      })
       .then(reading, (reason: unknown) => unanswered(reason));
     const operation = { mark, startedAt, endedAt: performance.now(), ...seen };
     this.history.push(operation);
@@ -42,7 +49,7 @@ function reading({ body }: Answer<RunEnvelope | Problem>): Seen {
 /** By name: what `fetch` throws is made outside of the realm of the tests. */
 function unanswered(reason: unknown): Seen {
   const { name, message } = reason as Error;
-  if (name === 'TypeError' && ['fetch failed', 'terminated'].includes(message)) return { outcome: 'unknown' };
+  if (name === 'TimeoutError' || (name === 'TypeError' && ['fetch failed', 'terminated'].includes(message))) return { outcome: 'unknown' };
   throw reason;
 }
 

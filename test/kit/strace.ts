@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { where } from './where.js';
 
-const isThere = process.platform === 'linux' && spawnSync('strace', ['-V']).status === 0;
+export const hasStrace = process.platform === 'linux' && spawnSync('strace', ['-V']).status === 0;
 
-export const withStrace = where(isThere, 'there is no strace');
+export const withStrace = where(hasStrace, 'there is no strace');
 
 /** A fault, as `strace -e inject=` takes it. */
 export interface Fault {
@@ -13,13 +13,21 @@ export interface Fault {
   readonly effect: string;
   /** `3`, `3+`, `3..5`: which of its calls */
   readonly when: string;
+  /** Only calls about this file. */
+  readonly path?: string;
 }
 
 /** What to put before a program so that it, its threads and all that it starts meet with this fault. */
-export function under({ calls, effect, when }: Fault): string[] {
+export function under({ calls, effect, when, path }: Fault, output = '/dev/null'): string[] {
   // What strace 6.1 stops for through a filter it sends no signals at.
   const filter = effect.startsWith('signal=') ? [] : ['--seccomp-bpf'];
-  return ['strace', '-f', ...filter, '-o', '/dev/null', '-e', `trace=${calls}`, '-e', `inject=${calls}:${effect}:when=${when}`];
+  const about = path === undefined ? [] : ['-P', path];
+  return ['strace', '-f', ...filter, ...about, '-o', output, '-e', `trace=${calls}`, '-e', `inject=${calls}:${effect}:when=${when}`];
+}
+
+/** Whether what strace wrote tells that the fault has happened. */
+export function hasStruck(output: string): boolean {
+  return /\((INJECTED|DELAYED)\)|\+\+\+ killed by SIGKILL/.test(output);
 }
 
 /** What to put before a program to have its calls written to a file, with the paths of descriptors and all bytes. */
