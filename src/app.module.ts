@@ -42,6 +42,7 @@ import { DiskProbe } from './storage/disk.probe.js';
 import { SecretKeyFile } from './storage/secret-key-file.js';
 import { DataDirLock } from './storage/sqlite/data-dir-lock.js';
 import { SqliteAuditStore } from './storage/sqlite/sqlite-audit-store.js';
+import type { Trouble } from './storage/sqlite/commit-queue.js';
 import { SqliteDb } from './storage/sqlite/sqlite-db.js';
 import { SqliteIdempotencyStore } from './storage/sqlite/sqlite-idempotency-store.js';
 import { SqliteKeyStore } from './storage/sqlite/sqlite-key-store.js';
@@ -60,7 +61,7 @@ export interface Ingredients {
 @Module({})
 export class AppModule {
   static register(ingredients: Ingredients): DynamicModule {
-    const providers = [...infrastructure(ingredients), ...storage(ingredients.settings), ...execution(ingredients), gateway(ingredients)];
+    const providers = [...infrastructure(ingredients), ...storage(ingredients), ...execution(ingredients), gateway(ingredients)];
     return {
       module: AppModule,
       imports: [
@@ -98,9 +99,9 @@ function observeAuth(metrics: Metrics, logger: Logger): AuthObserver {
   };
 }
 
-function storage({ DATA_DIR }: Settings): Provider[] {
+function storage({ settings: { DATA_DIR }, logger }: Ingredients): Provider[] {
   return [
-    { provide: SqliteDb, useFactory: () => new SqliteDb(DATA_DIR) },
+    { provide: SqliteDb, useFactory: () => new SqliteDb(DATA_DIR, { onTrouble: (trouble) => tellTrouble(logger, trouble) }) },
     { provide: Db, useExisting: SqliteDb },
     { provide: WriteHealth, useExisting: SqliteDb },
     { provide: RunStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteRunStore(db.reader, db) },
@@ -117,6 +118,13 @@ function storage({ DATA_DIR }: Settings): Provider[] {
     },
     { provide: DiskProbe, useFactory: () => new DiskProbe(DATA_DIR) },
   ];
+}
+
+/** A store that is not written is the one thing that stops everything: an operator hears of it once, when it comes. */
+function tellTrouble(logger: Logger, trouble: Trouble | undefined): void {
+  if (!trouble) logger.info('the store takes writes again');
+  else if (trouble.kind === 'final') logger.error({ reason: trouble.reason }, 'the store takes no writes until the gateway is restarted');
+  else logger.error({ reason: trouble.reason }, 'the store cannot be written; nothing runs until it can');
 }
 
 function execution({ settings, logger, catalogueVariable }: Ingredients): Provider[] {
@@ -147,10 +155,11 @@ function execution({ settings, logger, catalogueVariable }: Ingredients): Provid
     { provide: Resilience, useFactory: () => new Resilience() },
     {
       provide: RunExecution,
-      inject: [Launcher, Resilience, Metrics, Clock],
-      useFactory: (launcher: Launcher, resilience: Resilience, metrics: Metrics, clock: Clock) =>
+      inject: [Launcher, Resilience, WriteHealth, Metrics, Clock],
+      useFactory: (launcher: Launcher, resilience: Resilience, writes: WriteHealth, metrics: Metrics, clock: Clock) =>
         new RunExecution([new ProcessExecutor(launcher, { killGraceMs: settings.KILL_GRACE }), new BuiltinExecutor()], {
           resilience,
+          writes,
           metrics,
           clock,
         }),

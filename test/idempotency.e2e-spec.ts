@@ -295,7 +295,7 @@ describe('a key whose run is under way', () => {
     expect((await door(operator, { command: 'sleeper' }, key)).body.id).toBe(id);
   });
 
-  it('stays in conflict when the outcome could not be recorded: nobody knows it', async () => {
+  it('stays in conflict while the outcome cannot be recorded, and gives the run again once it is', async () => {
     const key = newKey();
     const { storage } = gateway.server.gateway.parts;
     const commit = storage.commit.bind(storage);
@@ -303,10 +303,14 @@ describe('a key whose run is under way', () => {
       writes.some(({ kind }) => kind === 'run.finish')
         ? Promise.reject(new GatewayError('storage_unavailable', 'The store cannot be written.'))
         : commit(writes);
-    expect((await run(operator, { command: 'witness' }, key)).body.code).toBe('storage_unavailable');
-    storage.commit = commit;
+    expect((await run(operator, { command: 'witness' }, key)).body.code).toBe('outcome_unrecorded');
     for (const [, door] of doors) expect((await door(operator, { command: 'witness' }, key)).body.code).toBe('conflict');
-    expect(marked()).toHaveLength(1);
+    storage.commit = commit;
+    const again = await eventually(async () => {
+      const answer = await run(operator, { command: 'witness' }, key);
+      return answer.status === 200 ? answer : false;
+    });
+    expect([replayed(again), again.body.status, marked().length]).toEqual(['true', 'succeeded', 1]);
   });
 });
 

@@ -406,7 +406,7 @@ describe('probes', () => {
     renameSync(join(gateway.dataDir, 'sallyport.db'), join(gateway.dataDir, 'moved.db'));
     const ready = await operator.get('/ready');
     expect(ready.status).toBe(503);
-    expect(ready.body).toEqual({ status: 'unready', failing: ['storage', 'audit'] });
+    expect(ready.body).toEqual({ status: 'unready', failing: ['storage', 'audit'], restartRequired: true });
     expect((await operator.get('/health')).status).toBe(200);
     expect(await operator.post('/run', { command: 'show', args: { value: 'x' } })).toMatchObject({
       status: 503,

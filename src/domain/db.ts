@@ -31,7 +31,8 @@ export abstract class Db {
   /**
    * Carries out all writes in order, or none of them. When the promise resolves they are durable (fsynced).
    * Commits that wait at the same time share one fsync. Without writes it proves that the store can be written.
-   * @throws GatewayError `storage_unavailable` when the store cannot be written; `conflict` when a row exists already
+   * @throws GatewayError `storage_unavailable` when the store cannot be written, with `inDoubt` where it may have been all the same;
+   *   `conflict` when a row exists already
    */
   abstract commit(writes: readonly Write[]): Promise<void>;
 }

@@ -27,6 +27,7 @@ export const ERRORS = {
   busy: { status: 503, title: 'All slots and queue places are taken' },
   draining: { status: 503, title: 'The gateway is shutting down' },
   storage_unavailable: { status: 503, title: 'The store cannot be written' },
+  outcome_unrecorded: { status: 503, title: 'The run has ended, but that is not recorded yet' },
   breaker_open: { status: 503, title: 'The circuit breaker is open' },
   executor_unavailable: { status: 503, title: 'The executor cannot take work' },
 } as const satisfies Record<string, { status: number; title: string }>;
@@ -55,6 +56,12 @@ export class GatewayError extends Error {
       readonly retryAfterSeconds?: number;
       /** Methods for the `Allow` header of `method_not_allowed`. */
       readonly allow?: readonly string[];
+      /** The run that this is about, where there is one. */
+      readonly runId?: string;
+      /** Of a write: it may have been carried out all the same. */
+      readonly inDoubt?: boolean;
+      /** Nothing but a restart of the gateway will help. */
+      readonly untilRestart?: boolean;
       /** What really happened, for the log only. */
       readonly cause?: unknown;
     } = {},
@@ -75,6 +82,7 @@ export interface Problem {
   readonly code: ErrorCode;
   readonly detail: string;
   readonly requestId: string;
+  readonly runId?: string;
   readonly errors?: readonly FieldError[];
 }
 
@@ -93,6 +101,7 @@ export function toProblem(thrown: unknown, requestId: string): Problem {
     code: error.code,
     detail: error.message,
     requestId,
+    ...(error.extra.runId === undefined ? {} : { runId: error.extra.runId }),
     ...(error.extra.errors?.length ? { errors: error.extra.errors } : {}),
   };
 }

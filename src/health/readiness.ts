@@ -3,11 +3,16 @@ import type { Probe } from '../domain/ports.js';
 
 const PROBE_DEADLINE_MS = 1_000;
 
-/** What `/ready` answers. `failing` names probes only: why is for the log and for those with a key. */
-export type Readiness = { readonly status: 'ready' } | { readonly status: 'unready'; readonly failing: readonly string[] };
+/**
+ * What `/ready` answers. `failing` names probes only: why is for the log and for those with a key. `restartRequired` where waiting
+ * will not help.
+ */
+export type Readiness =
+  { readonly status: 'ready' } | { readonly status: 'unready'; readonly failing: readonly string[]; readonly restartRequired?: true };
 
 /** What one room said of itself, for those with a key. */
-export type ProbeResult = { readonly status: 'ok' } | { readonly status: 'failing'; readonly reason: string };
+export type ProbeResult =
+  { readonly status: 'ok' } | { readonly status: 'failing'; readonly reason: string; readonly restartRequired?: true };
 
 /** Asks every room whether it can do its work. Draining comes first: an orchestrator must stop sending before we stop serving. */
 export class ReadinessService {
@@ -26,11 +31,10 @@ export class ReadinessService {
 
   async check(): Promise<Readiness> {
     const results = Object.entries(await this.ask());
-    const failing = [
-      ...(this.draining ? ['draining'] : []),
-      ...results.filter(([, { status }]) => status === 'failing').map(([name]) => name),
-    ];
-    return failing.length === 0 ? { status: 'ready' } : { status: 'unready', failing };
+    const failures = results.flatMap(([name, result]) => (result.status === 'failing' ? [{ name, ...result }] : []));
+    const failing = [...(this.draining ? ['draining'] : []), ...failures.map(({ name }) => name)];
+    if (failing.length === 0) return { status: 'ready' };
+    return { status: 'unready', failing, ...(failures.some(({ restartRequired }) => restartRequired) ? { restartRequired: true } : {}) };
   }
 
   /** Each probe's own answer, by its name. */
@@ -48,7 +52,8 @@ async function resultOf(probe: Probe): Promise<ProbeResult> {
     await Promise.race([probe.check(), late]);
     return { status: 'ok' };
   } catch (error) {
-    return { status: 'failing', reason: error instanceof GatewayError ? error.message : 'It failed unexpectedly.' };
+    if (!(error instanceof GatewayError)) return { status: 'failing', reason: 'It failed unexpectedly.' };
+    return { status: 'failing', reason: error.message, ...(error.extra.untilRestart ? { restartRequired: true } : {}) };
   } finally {
     clearTimeout(timer);
   }

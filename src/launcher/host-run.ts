@@ -86,7 +86,7 @@ export class HostRun implements ChildEvents {
     const taken = Math.min(data.length, this.allowance);
     this.allowance -= taken;
     if (taken > 0) {
-      outbox.push({ kind: 'output', id, stream, data: data.subarray(0, taken) });
+      outbox.push({ kind: 'output', id, stream, data: Buffer.from(data.subarray(0, taken)) });
       if (outbox.full) this.child?.pause();
     }
     if (taken < data.length && !this.truncated) {

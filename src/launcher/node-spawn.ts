@@ -10,6 +10,7 @@ export type ChildStream = OutputStream | 'status';
 
 /** What happens to a child. Either `onFailure` alone, or any number of `onOutput`, one `onExit` among them at most, and then `onEnd`. */
 export interface ChildEvents {
+  /** `data` is valid during the call alone. */
   onOutput(stream: ChildStream, data: Buffer): void;
   /** The program itself has ended, and its pipes are not at their end: somebody else may hold them. */
   onExit(): void;

@@ -122,7 +122,7 @@ export class PosixSpawner implements ChildSystem {
 
   read(descriptor: number): Buffer | null {
     const bytes = Number(this.libc.read(descriptor, this.chunk, READ_BYTES));
-    return bytes > 0 ? Buffer.from(this.chunk.subarray(0, bytes)) : null;
+    return bytes > 0 ? this.chunk.subarray(0, bytes) : null;
   }
 
   signal(descriptor: number): void {

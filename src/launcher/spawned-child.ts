@@ -7,7 +7,7 @@ export interface ChildSystem {
   watch(descriptor: number, onReady: () => void): void;
   unwatch(descriptor: number): void;
   close(descriptor: number): void;
-  /** What can be read now; null at the end. Only for a descriptor that is ready: else it waits. */
+  /** What can be read now, valid until the next call; null at the end. Only for a descriptor that is ready: else it waits. */
   read(descriptor: number): Buffer | null;
   /** A byte, for whoever waits at the other end. */
   signal(descriptor: number): void;

@@ -5,14 +5,12 @@ import pretty from 'pino-pretty';
 import type { Settings } from '../config/settings.schema.js';
 import { currentInstant } from '../config/system-clock.js';
 import { LineBlocks } from './line-blocks.js';
+import { openLog } from './log-file.js';
 
 /** Injection token of the product's log. */
 export const LOGGER_TOKEN = Symbol('logger');
 
-/**
- * The product's log: JSON lines (`pretty` for people, by default on a terminal), times as ISO-8601 UTC. JSON is written in the
- * background, many lines at once and none later than after a tenth of a second; what waits is written when the process exits.
- */
+/** The product's log: JSON lines (`pretty` for people, by default on a terminal), times as ISO-8601 UTC. */
 export function createLogger(
   { LOG_LEVEL, LOG_FORMAT }: Pick<Settings, 'LOG_LEVEL' | 'LOG_FORMAT'>,
   { fd }: { readonly fd: 1 | 2 },
@@ -28,7 +26,7 @@ export function createLogger(
   if (format === 'json')
     return pino(
       options,
-      LineBlocks.of(() => pino.destination({ fd, sync: false })),
+      LineBlocks.of(() => openLog(fd)),
     );
   return pino(options, pretty({ destination: fd, sync: true, messageKey: 'message', translateTime: 'SYS:HH:MM:ss.l' }));
 }

@@ -22,6 +22,7 @@ const problemSchema = {
     code: { type: 'string', enum: Object.keys(ERRORS) },
     detail: { type: 'string' },
     requestId: { type: 'string' },
+    runId: { type: 'string', description: 'The run that this is about, where there is one' },
     errors: {
       type: 'array',
       items: { type: 'object', required: ['path', 'message'], properties: { path: { type: 'string' }, message: { type: 'string' } } },

@@ -49,7 +49,8 @@ function walkOf(differences: Partial<Command> = {}): RunWalk {
 }
 
 function execution(executor: Executor, resilience = new Resilience()): RunExecution {
-  return new RunExecution([executor], { resilience, metrics: new Metrics(), clock: new ManualClock() });
+  const writes = { checkWritable: () => Promise.resolve() };
+  return new RunExecution([executor], { resilience, writes, metrics: new Metrics(), clock: new ManualClock() });
 }
 
 const exited = (code: number): ExecutionEnd => ({ kind: 'exited', code });

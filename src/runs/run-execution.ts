@@ -1,4 +1,5 @@
 import type { Command, ExecutorKind } from '../domain/command.js';
+import type { WriteHealth } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';
 import type { ExecutionEnd, Executor } from '../domain/executor.js';
 import type { Clock } from '../domain/ports.js';
@@ -14,13 +15,20 @@ interface Attempted extends Attempt {
   readonly collector: OutputCollector;
 }
 
+interface ExecutionRooms {
+  readonly resilience: Resilience;
+  readonly writes: WriteHealth;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+}
+
 /** The step `execute`: waits for the slot, then lets the executor work inside timeout, retry and breaker. */
 export class RunExecution {
   private readonly executors: ReadonlyMap<ExecutorKind, Executor>;
 
   constructor(
     executors: readonly Executor[],
-    private readonly rooms: { readonly resilience: Resilience; readonly metrics: Metrics; readonly clock: Clock },
+    private readonly rooms: ExecutionRooms,
   ) {
     this.executors = new Map(executors.map((executor) => [executor.kind, executor]));
   }
@@ -32,11 +40,13 @@ export class RunExecution {
 
   /** Sets the walk's outcome. Never rejects for what the command did. */
   async carryOut(walk: RunWalk): Promise<void> {
-    const { live, command } = walk;
-    if (!(await walk.ticket?.granted) || live.cause) {
+    const { live, command, ticket } = walk;
+    if (!(await ticket?.granted) || live.cause) {
       walk.outcome = live.cause ?? { kind: 'cancelled', by: 'shutdown' };
       return;
     }
+    // Its intent was recorded a while ago. What cannot be recorded now does not start now.
+    if (!ticket?.immediate && !(await this.mayStart(walk))) return;
     walk.startedAt = this.rooms.clock.monotonic();
     live.begin(this.rooms.clock.now());
     const timer = setTimeout(() => live.abort({ kind: 'timed_out', afterMs: command.timeoutMs }), command.timeoutMs);
@@ -47,12 +57,19 @@ export class RunExecution {
     } catch (error) {
       // Waiting for a breaker ends with an error of its library when the run is aborted: the cause is the outcome.
       if (live.cause) walk.outcome = live.cause;
-      else if (error instanceof GatewayError) {
-        walk.outcome = { kind: 'rejected', reason: error.code };
-        walk.refusal = error;
-      } else throw error;
+      else reject(walk, error);
     } finally {
       clearTimeout(timer);
+    }
+  }
+
+  private async mayStart(walk: RunWalk): Promise<boolean> {
+    try {
+      await this.rooms.writes.checkWritable();
+      return true;
+    } catch (error) {
+      reject(walk, error);
+      return false;
     }
   }
 
@@ -87,6 +104,12 @@ export class RunExecution {
     if (!executor) throw new Error(`no executor for ${kind}`);
     return executor;
   }
+}
+
+function reject(walk: RunWalk, error: unknown): void {
+  if (!(error instanceof GatewayError)) throw error;
+  walk.outcome = { kind: 'rejected', reason: error.code };
+  walk.refusal = error;
 }
 
 function isFailure(end: Extract<RunOutcome, ExecutionEnd>): boolean {

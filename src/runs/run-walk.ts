@@ -31,7 +31,7 @@ export class RunWalk {
   /** admit */
   live!: LiveRun;
   /** recordIntent: still to be written, with the outcome, where nothing outside this process is started */
-  unrecordedIntent: Write | undefined;
+  unrecordedIntent: readonly Write[] | undefined;
   /** execute */
   outcome!: RunOutcome;
   /** execute: why the run was rejected, for whoever waits */

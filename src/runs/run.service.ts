@@ -1,8 +1,8 @@
 import type { AuditLog } from '../domain/audit-log.js';
-import type { Db, Write } from '../domain/db.js';
+import type { Db } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';
 import type { Clock, EventBus, RateCounter } from '../domain/ports.js';
-import { type Run, type RunId, statusOf } from '../domain/run.js';
+import type { Run, RunId } from '../domain/run.js';
 import { newId } from '../http/request-context.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { assertMayRun } from '../auth/permissions.js';
@@ -10,10 +10,12 @@ import type { Catalogue } from '../commands/catalogue.js';
 import type { Admission } from './admission.js';
 import type { IdempotencyLedger } from './idempotency-ledger.js';
 import { LiveRun } from './live-run.js';
+import type { OutcomeBacklog } from './outcome-backlog.js';
 import { resolveCommand } from './resolve-command.js';
 import { cacheKey, ResultCache } from './result-cache.js';
 import type { RunExecution } from './run-execution.js';
 import type { RunRequest } from './run-request.js';
+import { RunRecorder } from './run-recorder.js';
 import { type RunOrigin, RunWalk } from './run-walk.js';
 
 /** The path, in order. Up to `recordIntent` a refusal is thrown to the caller; from there on the run exists and has an outcome. */
@@ -44,6 +46,7 @@ export interface RunRooms {
   readonly admission: Admission;
   readonly cache: ResultCache;
   readonly execution: RunExecution;
+  readonly backlog: OutcomeBacklog;
   readonly audit: AuditLog;
   readonly db: Db;
   readonly events: EventBus;
@@ -66,9 +69,12 @@ export class RunService {
     announce: ({ live }) => this.rooms.events.publish('run.finished', { run: live.run }),
   };
   private readonly underWay = new Map<RunId, LiveRun>();
+  private readonly recorder: RunRecorder;
   private accepting = true;
 
-  constructor(private readonly rooms: RunRooms) {}
+  constructor(private readonly rooms: RunRooms) {
+    this.recorder = new RunRecorder(rooms);
+  }
 
   /**
    * Takes a run in. When it resolves, the run is durably recorded and on its way, or it is that of an earlier request with the
@@ -113,12 +119,15 @@ export class RunService {
     }, timeoutMs);
     await Promise.allSettled(this.all().map(({ finished }) => finished));
     clearTimeout(deadline);
+    await this.rooms.backlog.close();
   }
 
   /** `walk` is as far as it has come. */
-  private turnAway(walk: Partial<RunWalk>, error: unknown): void {
-    walk.live?.fail(error);
+  private turnAway(walk: RunWalk, error: unknown): void {
+    const { live }: Partial<RunWalk> = walk;
+    live?.fail(error);
     this.leave(walk);
+    if (live) this.recorder.withdraw(walk, error);
   }
 
   private leave(walk: Partial<RunWalk>): void {
@@ -161,6 +170,8 @@ export class RunService {
     const { command, preparation, origin } = walk;
     // Once more: a drain may have begun meanwhile, and it waits for those alone that are under way by then.
     this.assertAccepting();
+    if (this.rooms.backlog.full)
+      throw new GatewayError('storage_unavailable', 'Too many ends of runs wait to be recorded.', { retryAfterSeconds: 1 });
     walk.live = new LiveRun(this.newRun(walk));
     this.underWay.set(walk.live.run.id, walk.live);
     if (command.cacheMs !== null) {
@@ -213,8 +224,9 @@ export class RunService {
         address: origin.principal.address,
       },
     });
-    if (cached || this.rooms.execution.isInstant(command)) walk.unrecordedIntent = intent;
-    else return this.commit([{ kind: 'run.insert', run: live.run, output: [] }, ...this.rooms.idempotency.writes(walk), intent]);
+    const writes = [...this.rooms.idempotency.writes(walk), intent];
+    if (cached || this.rooms.execution.isInstant(command)) walk.unrecordedIntent = writes;
+    else return this.recorder.commit([{ kind: 'run.insert', run: live.run, output: [] }, ...writes]);
   }
 
   private async execute(walk: RunWalk): Promise<void> {
@@ -233,39 +245,9 @@ export class RunService {
   }
 
   private async recordOutcome(walk: RunWalk): Promise<void> {
-    const { live, origin, outcome } = walk;
-    const run: Run = {
-      ...live.run,
-      status: statusOf(outcome),
-      outcome,
-      truncated: walk.truncated,
-      redactions: walk.redactions,
-      cached: walk.cached !== undefined,
-      attempts: walk.attempts,
-      finishedAt: this.rooms.clock.now(),
-      durationMs: live.run.startedAt === null ? null : Math.round((this.rooms.clock.monotonic() - walk.startedAt) * 1000) / 1000,
-    };
-    const { unrecordedIntent: intent } = walk;
-    await this.commit([
-      ...(intent ? [...this.rooms.idempotency.writes(walk), intent] : []),
-      { kind: intent ? 'run.insert' : 'run.finish', run, output: live.output },
-      this.rooms.audit.appended({
-        action: 'run.outcome',
-        principalId: origin.principal.id,
-        subject: run.id,
-        requestId: origin.requestId,
-        details: {
-          command: run.command,
-          outcome,
-          cached: run.cached,
-          attempts: run.attempts,
-          truncated: run.truncated,
-          redactions: run.redactions,
-        },
-      }),
-    ]);
+    const run = await this.recorder.recordEnd(walk);
     this.remember(walk);
-    live.finish(run, walk.refusal);
+    walk.live.finish(run, walk.refusal);
   }
 
   private remember({ command, preparation, origin, cached, live, outcome, redactions, truncated }: RunWalk): void {
@@ -275,12 +257,5 @@ export class RunService {
       { outcome, output: live.output, redactions, truncated },
       command.cacheMs,
     );
-  }
-
-  private async commit(writes: readonly Write[]): Promise<void> {
-    const before = this.rooms.clock.monotonic();
-    await this.rooms.db.commit(writes);
-    this.rooms.metrics.auditAppend.observe((this.rooms.clock.monotonic() - before) / 1000);
-    this.rooms.metrics.auditEntries.inc(writes.filter(({ kind }) => kind === 'audit.append').length);
   }
 }

@@ -1,10 +1,12 @@
 import { Module } from '@nestjs/common';
+import type { Logger } from 'pino';
 import type { Settings } from '../config/settings.schema.js';
 import { SETTINGS_TOKEN } from '../config/settings.js';
 import { AuditLog } from '../domain/audit-log.js';
 import { Db } from '../domain/db.js';
 import { Clock, EventBus, RateCounter, SecretKey } from '../domain/ports.js';
 import { IdempotencyStore, RunStore } from '../domain/stores.js';
+import { LOGGER_TOKEN } from '../logging/logger.js';
 import { Metrics } from '../metrics/metrics.js';
 import { RateLimits } from '../auth/rate-limits.js';
 import { Catalogue } from '../commands/catalogue.js';
@@ -12,6 +14,7 @@ import { Admission } from './admission.js';
 import { BatchService } from './batch.service.js';
 import { HistoryController } from './history.controller.js';
 import { IdempotencyLedger } from './idempotency-ledger.js';
+import { OutcomeBacklog } from './outcome-backlog.js';
 import { ResultCache } from './result-cache.js';
 import { RunExecution } from './run-execution.js';
 import { RunHistory } from './run-history.js';
@@ -35,8 +38,17 @@ import { type RunRooms, RunService } from './run.service.js';
         new IdempotencyLedger({ keys, runs, secretKey, metrics, clock }),
     },
     {
+      provide: OutcomeBacklog,
+      inject: [Db, LOGGER_TOKEN],
+      useFactory: (db: Db, logger: Logger) =>
+        new OutcomeBacklog(db, (runs) => logger.info({ runs }, 'ends of runs that the store did not take are recorded now')),
+    },
+    {
       provide: RunService,
-      inject: [Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, RunExecution, AuditLog, Db, EventBus, Metrics, Clock],
+      inject: [
+        ...[Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, RunExecution],
+        ...[OutcomeBacklog, AuditLog, Db, EventBus, Metrics, Clock],
+      ],
       useFactory: (...rooms: Tuple) => new RunService(roomsOf(rooms)),
     },
     {
@@ -54,8 +66,24 @@ import { type RunRooms, RunService } from './run.service.js';
 })
 export class RunsModule {}
 
-type Tuple = [Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, RunExecution, AuditLog, Db, EventBus, Metrics, Clock];
+type Tuple = [
+  ...[Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, RunExecution],
+  ...[OutcomeBacklog, AuditLog, Db, EventBus, Metrics, Clock],
+];
 
-function roomsOf([catalogue, idempotency, rates, admission, cache, execution, audit, db, events, metrics, clock]: Tuple): RunRooms {
-  return { catalogue, idempotency, rates, admission, cache, execution, audit, db, events, metrics, clock };
+function roomsOf([
+  catalogue,
+  idempotency,
+  rates,
+  admission,
+  cache,
+  execution,
+  backlog,
+  audit,
+  db,
+  events,
+  metrics,
+  clock,
+]: Tuple): RunRooms {
+  return { catalogue, idempotency, rates, admission, cache, execution, backlog, audit, db, events, metrics, clock };
 }

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { generateKey } from '../../src/auth/key-format.js';
+import { childrenOf } from '../fixtures/fixture.js';
 import { eventually } from './eventually.js';
 import { Caller, type Declaration } from './gateway.js';
 
@@ -64,8 +65,8 @@ export class ProgramHome {
     writeFileSync(join(this.folder, name), text);
   }
 
-  /** Starts the program with these arguments. */
-  start(args: readonly string[], settings: ProgramOptions['settings'] = {}): Program {
+  /** Starts the program with these arguments; `under` is put before it: a tracer, or what else becomes the program or starts it. */
+  start(args: readonly string[], settings: ProgramOptions['settings'] = {}, under: readonly string[] = []): Program {
     const environment = {
       PATH: process.env['PATH'],
       NODE_COMPILE_CACHE: COMPILE_CACHE,
@@ -80,9 +81,9 @@ export class ProgramHome {
       ...settings,
     };
     const given = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined);
-    const program = new Program(
-      spawn(process.execPath, [MAIN, ...args], { cwd: this.folder, env: Object.fromEntries(given), stdio: ['ignore', 'pipe', 'pipe'] }),
-    );
+    const [file = '', ...argv] = [...under, process.execPath, MAIN, ...args];
+    const options: SpawnOptions = { cwd: this.folder, env: Object.fromEntries(given), stdio: ['ignore', 'pipe', 'pipe'] };
+    const program = new Program(spawn(file, argv, options), under[0] === 'strace');
     this.programs.add(program);
     return program;
   }
@@ -93,8 +94,8 @@ export class ProgramHome {
   }
 
   /** Starts a server and waits until it listens. */
-  async serve(settings: ProgramOptions['settings'] = {}): Promise<Program> {
-    const program = this.start(['serve'], settings);
+  async serve(settings: ProgramOptions['settings'] = {}, under: readonly string[] = []): Promise<Program> {
+    const program = this.start(['serve'], settings, under);
     await program.url();
     return program;
   }
@@ -111,7 +112,11 @@ export class Program {
   stderr = '';
   readonly finished: Promise<Finished>;
 
-  constructor(private readonly child: ChildProcess) {
+  /** @param traced `child` is a tracer, and the program its only child */
+  constructor(
+    private readonly child: ChildProcess,
+    private readonly traced = false,
+  ) {
     child.stdout?.setEncoding('utf8').on('data', (text: string) => void (this.stdout += text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => void (this.stderr += text));
     this.finished = once(child, 'close').then(() => ({
@@ -123,16 +128,20 @@ export class Program {
   }
 
   get pid(): number {
-    return this.child.pid ?? NaN;
+    return (this.traced ? childrenOf(this.child.pid ?? NaN)[0] : this.child.pid) ?? NaN;
+  }
+
+  get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
   /** Where it listens, once its log has said so. */
-  url(): Promise<string> {
-    return eventually(() => {
-      const url = this.log().find(({ message }) => message === 'listening')?.['url'];
-      if (typeof url === 'string') return url;
-      throw new Error(`the program does not listen: ${this.stdout}${this.stderr}`);
-    }, 15_000);
+  async url(): Promise<string> {
+    const told = () => this.log().find(({ message }) => message === 'listening')?.['url'];
+    await eventually(() => told() !== undefined || this.hasEnded, 30_000);
+    const url = told();
+    if (typeof url !== 'string') throw new Error(`the program does not listen: ${this.stdout}${this.stderr}`);
+    return url;
   }
 
   /** Its log so far; what is printed for people is left out. */
@@ -147,13 +156,15 @@ export class Program {
     return new Caller(await this.url(), key);
   }
 
+  /** Does nothing when it has ended. */
   kill(signal: NodeJS.Signals): void {
-    this.child.kill(signal);
+    if (!this.traced) this.child.kill(signal);
+    else if (this.pid) process.kill(this.pid, signal);
   }
 
   /** Sends the signal, unless it has ended, and waits for its end. */
   end(signal: NodeJS.Signals): Promise<Finished> {
-    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
+    if (!this.hasEnded) this.kill(signal);
     return this.finished;
   }
 }

@@ -23,7 +23,7 @@ interface PendingCommit {
 }
 
 /** Why writes fail now. `passing`: the next group is tried; `stalled`: the writer hangs in one; `final`: until a restart. */
-interface Trouble {
+export interface Trouble {
   readonly kind: 'passing' | 'stalled' | 'final';
   readonly reason: string;
 }
@@ -46,6 +46,8 @@ export class CommitQueue {
   constructor(
     private readonly send: (group: readonly (readonly RowWrite[])[]) => void,
     private readonly limits: QueueLimits,
+    /** Told when trouble comes, changes its kind or goes. */
+    private readonly onTrouble: (trouble: Trouble | undefined) => void = () => undefined,
   ) {}
 
   /** Why the last group was not written; undefined when it was. */
@@ -71,13 +73,14 @@ export class CommitQueue {
     const group = this.inFlight;
     this.inFlight = [];
     if (result.kind === 'written') {
-      this.trouble = undefined;
+      this.note(undefined);
       acknowledge(group, result.conflicts);
     } else if (result.failStop) {
-      this.fail(`${result.reason} Nothing is written until the gateway is restarted.`, group);
+      this.fail(result.reason, group);
     } else {
-      this.trouble = { kind: 'passing', reason: result.reason };
-      for (const commit of group) commit.reject(unwritable(this.trouble));
+      const trouble: Trouble = { kind: 'passing', reason: result.reason };
+      this.note(trouble);
+      for (const commit of group) commit.reject(unwritable(trouble));
     }
     this.schedule();
   }
@@ -119,19 +122,30 @@ export class CommitQueue {
 
   private refuse(trouble: Trouble, group: readonly PendingCommit[]): void {
     clearTimeout(this.deadline);
-    if (this.trouble?.kind !== 'final') this.trouble = trouble;
-    const refused = [...group, ...this.waiting];
+    this.note(trouble);
+    const { waiting } = this;
     this.inFlight = [];
     this.waiting = [];
-    for (const commit of refused) commit.reject(unwritable(trouble));
+    for (const commit of group) commit.reject(unwritable(trouble, true));
+    for (const commit of waiting) commit.reject(unwritable(trouble));
     this.schedule();
+  }
+
+  /** The first final trouble stays, whatever comes in afterwards. */
+  private note(trouble: Trouble | undefined): void {
+    const before = this.trouble;
+    if (before?.kind === 'final') return;
+    this.trouble = trouble;
+    if (before?.kind !== trouble?.kind) this.onTrouble(trouble);
   }
 }
 
-function unwritable(trouble: Trouble): GatewayError {
-  const detail =
-    trouble.kind === 'final' ? 'The store takes no writes until the gateway is restarted.' : 'The store cannot be written at the moment.';
-  return storageUnavailable(detail, new Error(trouble.reason));
+/** @param inDoubt the writer had it already */
+function unwritable({ kind, reason }: Trouble, inDoubt = false): GatewayError {
+  const cause = new Error(reason);
+  if (kind !== 'final') return storageUnavailable('The store cannot be written at the moment.', cause, { inDoubt });
+  const detail = 'The store takes no writes until the gateway is restarted.';
+  return storageUnavailable(detail, cause, { inDoubt, untilRestart: true, retryAfterSeconds: 30 });
 }
 
 function acknowledge(group: readonly PendingCommit[], conflicts: readonly { commit: number; detail: string }[]): void {

@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 import { GatewayError } from '../../domain/errors.js';
+import { makeDataFolder } from './data-folder.js';
 import { sqliteCode, storageUnavailable } from './sqlite-errors.js';
 
 /**
@@ -16,7 +16,7 @@ export class DataDirLock {
   /** @throws GatewayError `conflict` when another living server holds the folder */
   acquire(): void {
     const folder = resolve(this.dataDir);
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeDataFolder(folder);
     const database = new Database(join(folder, 'server.lock'), { timeout: 0 });
     try {
       database.exec('BEGIN EXCLUSIVE');

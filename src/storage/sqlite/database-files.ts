@@ -1,8 +1,18 @@
-import { statSync } from 'node:fs';
+import { accessSync, constants, type Stats, statSync } from 'node:fs';
+
+/** What is left of the write-ahead log when it starts anew, at least: SQLite's own cut never goes deeper. */
+export const LOG_KEEPS_BYTES = 1024 ** 2;
+
+/** The files of a database by their suffix, with the size under which we never cut them ourselves. */
+const FILES: readonly (readonly [suffix: string, keepsBytes: number])[] = [
+  ['', Infinity],
+  ['-wal', LOG_KEEPS_BYTES],
+  ['-shm', 0],
+];
 
 /**
- * Notices that the database was moved, deleted, replaced or cut under our hands: SQLite would go on writing into a file that
- * nobody finds again. The database never shrinks by our own doing.
+ * Notices that the database was moved, deleted, replaced, cut or write-protected under our hands: SQLite would go on writing into a
+ * file that nobody finds again.
  */
 export class DatabaseFiles {
   private readonly known = new Map<string, { readonly inode: string; readonly size: number }>();
@@ -11,22 +21,46 @@ export class DatabaseFiles {
 
   /** What is wrong with the files, compared with the look before; undefined when nothing is. */
   fault(): string | undefined {
-    return this.look(this.file, true) ?? this.look(`${this.file}-wal`, false);
+    for (const [suffix, keepsBytes] of FILES) {
+      const fault = this.look(this.file + suffix, keepsBytes);
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
   }
 
-  /** Bytes of the write-ahead log. */
+  /** The same for what open files do not feel: a read-only mount, an immutable file. */
+  protection(): string | undefined {
+    try {
+      accessSync(this.file, constants.W_OK);
+      return undefined;
+    } catch {
+      return 'The database was write-protected while in use.';
+    }
+  }
+
+  /** Bytes of the write-ahead log. Whoever writes asks after each write, before it is acknowledged, and so knows what must not shrink. */
   logSize(): number {
-    return statSync(`${this.file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+    const path = `${this.file}-wal`;
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (!stat) return 0;
+    this.known.set(path, { inode: inodeOf(stat), size: stat.size });
+    return stat.size;
   }
 
-  private look(path: string, growsOnly: boolean): string | undefined {
+  private look(path: string, keepsBytes: number): string | undefined {
     const before = this.known.get(path);
     const stat = statSync(path, { throwIfNoEntry: false });
     if (!stat) return before && 'The database was moved or deleted while in use.';
-    const now = { inode: `${stat.dev}:${stat.ino}`, size: stat.size };
+    // For root, who may write all the same.
+    if ((stat.mode & constants.S_IWUSR) === 0) return 'The database was write-protected while in use.';
+    const now = { inode: inodeOf(stat), size: stat.size };
     if (before && before.inode !== now.inode) return 'The database was replaced while in use.';
-    if (before && growsOnly && now.size < before.size) return 'The database was cut while in use.';
+    if (before && now.size < Math.min(before.size, keepsBytes)) return 'The database was cut while in use.';
     this.known.set(path, now);
     return undefined;
   }
+}
+
+function inodeOf({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`;
 }

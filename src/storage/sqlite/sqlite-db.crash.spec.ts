@@ -1,19 +1,16 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { verifyChain } from '../../audit/audit-verifier.js';
 import { auditAppend, intent, openStore, sampleRun, temporaryFolder, withDatabase } from '../../../test/kit/storage.js';
-import { where } from '../../../test/kit/where.js';
+import { withStrace } from '../../../test/kit/strace.js';
+import { SmallDisk, withSmallDisk } from '../../../test/kit/small-disk.js';
 
 const COMMITTER = fileURLToPath(new URL('../../../test/kit/committer.js', import.meta.url));
-const withStrace = where(existsSync('/usr/bin/strace') && process.platform === 'linux', 'there is no strace');
-const withTmpfs = where(canMount(), 'a tmpfs may not be mounted here');
 
 describe('the embedded store under violence', () => {
   let folder: string;
@@ -86,28 +83,30 @@ describe('the embedded store under violence', () => {
     await expectStored(lines.slice(0, firstRefusal).map((line) => line.slice('ack '.length)));
   });
 
-  withTmpfs('refuses while the disk is full, loses nothing, and goes on when there is room', async () => {
-    await onSmallDisk(folder, async (grow) => {
+  withSmallDisk('refuses while the disk is full, loses nothing, and goes on when there is room', async () => {
+    const disk = new SmallDisk(folder, 'size=16m');
+    try {
       const store = await openStore({ folder });
       const acknowledged: string[] = [];
       const append = async (index: number) => {
         await store.db.commit([auditAppend(`entry-${index}`, { details: { data: 'x'.repeat(20_000) } })]);
         acknowledged.push(`entry-${index}`);
       };
-      try {
-        expect(await untilRefused(append)).toMatchObject({ code: 'storage_unavailable' });
-        // Whatever room the refused entry left in the log takes a few small writes.
-        expect(await untilRefused(() => store.db.commit([]))).toMatchObject({ code: 'storage_unavailable' });
-        await expect(store.db.checkWritable()).rejects.toMatchObject({ code: 'storage_unavailable' });
-        expect((await store.audit.page({ limit: 1 })).items[0]?.subject).toBe(acknowledged.at(-1));
-        grow();
-        await store.db.checkWritable();
-        await append(acknowledged.length);
-        expect(await verifyChain(store.audit.entries())).toMatchObject({ ok: true, entries: acknowledged.length });
-      } finally {
-        await store.close();
-      }
-    });
+      await append(0);
+      disk.fill();
+      expect(await untilRefused(append)).toMatchObject({ code: 'storage_unavailable' });
+      // Whatever room the refused entry left in the log takes a few small writes.
+      expect(await untilRefused(() => store.db.commit([]))).toMatchObject({ code: 'storage_unavailable' });
+      await expect(store.db.checkWritable()).rejects.toMatchObject({ code: 'storage_unavailable' });
+      expect((await store.audit.page({ limit: 1 })).items[0]?.subject).toBe(acknowledged.at(-1));
+      disk.empty();
+      await store.db.checkWritable();
+      await append(acknowledged.length);
+      expect(await verifyChain(store.audit.entries())).toMatchObject({ ok: true, entries: acknowledged.length });
+      await store.close();
+    } finally {
+      disk.unmount();
+    }
   });
 
   /** Opens the store anew and holds it against what its writers were told. */
@@ -153,11 +152,6 @@ async function acknowledgements(committer: ChildProcess, onLine?: (count: number
   return lines.filter((line) => /^ack run_\w_\d{8}$/.test(line)).map((line) => line.slice('ack '.length));
 }
 
-function canMount(): boolean {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
-  return spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', tmpdir()]).status === 0;
-}
-
 async function untilRefused(commit: (index: number) => Promise<void>): Promise<unknown> {
   for (let index = 0; index < 500; index += 1) {
     try {
@@ -167,14 +161,4 @@ async function untilRefused(commit: (index: number) => Promise<void>): Promise<u
     }
   }
   return 'never refused';
-}
-
-/** Puts a disk of 1 MiB under the folder while `work` runs; `grow` makes it 16 MiB. */
-async function onSmallDisk(folder: string, work: (grow: () => void) => Promise<void>): Promise<void> {
-  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder]);
-  try {
-    await work(() => void spawnSync('mount', ['-o', 'remount,size=16m', folder]));
-  } finally {
-    spawnSync('umount', ['--lazy', folder]);
-  }
 }

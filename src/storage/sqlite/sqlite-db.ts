@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -7,7 +7,8 @@ import { Kysely, SqliteDialect } from 'kysely';
 import { Db, type WriteHealth, type Write } from '../../domain/db.js';
 import { GatewayError } from '../../domain/errors.js';
 import { migrateToLatest } from '../migrations/migrate.js';
-import { CommitQueue, type QueueLimits } from './commit-queue.js';
+import { CommitQueue, type QueueLimits, type Trouble } from './commit-queue.js';
+import { makeDataFolder } from './data-folder.js';
 import { DatabaseFiles } from './database-files.js';
 import { processIdentity } from './process-identity.js';
 import { rowWrite } from './row-write.js';
@@ -16,11 +17,18 @@ import { SqliteReader } from './sqlite-reader.js';
 import { compileWriteQueries } from './write-queries.js';
 import type { WriterData, WriterReply, WriterRequest } from './sqlite-writer.worker.js';
 
-const DEFAULT_LIMITS: QueueLimits = { waiting: 20_000, deadlineMs: 10_000 };
+const DEFAULT_LIMITS: QueueLimits = { waiting: 20_000, deadlineMs: 5_000 };
+/** How often the files are looked at, and a store that failed is tried again. */
+const WATCH_MS = 1_000;
 /** Room for the writer's short-lived objects: a group of commits at a time. */
 const WRITER_YOUNG_MB = 8;
 /** Time the writer gets to fold its log and close. */
 const CLOSE_MS = 10_000;
+
+export interface StoreOptions extends Partial<QueueLimits> {
+  /** Told when the store stops taking writes, with the reason; when that changes; and, with undefined, when it takes them again. */
+  readonly onTrouble?: (trouble: Trouble | undefined) => void;
+}
 
 /**
  * The embedded store: one file under DATA_DIR, one writing connection in a thread of its own, one reading connection here.
@@ -34,16 +42,21 @@ export class SqliteDb extends Db implements WriteHealth {
   private readonly queue: CommitQueue;
   private readonly owner = processIdentity();
   private worker: Worker | undefined;
+  private watching: NodeJS.Timeout | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(
     private readonly dataDir: string,
-    limits: Partial<QueueLimits> = {},
+    { onTrouble, ...limits }: StoreOptions = {},
   ) {
     super();
     this.file = join(resolve(dataDir), 'sallyport.db');
     this.files = new DatabaseFiles(this.file);
-    this.queue = new CommitQueue((group) => this.post({ kind: 'write', group }), { ...DEFAULT_LIMITS, ...limits });
+    const tell = (trouble: Trouble | undefined) => {
+      // The writer that ends with us is no news.
+      if (!this.stopping) onTrouble?.(trouble);
+    };
+    this.queue = new CommitQueue((group) => this.post({ kind: 'write', group }), { ...DEFAULT_LIMITS, ...limits }, tell);
   }
 
   /** Commits taken since the start, and the transactions (each one fsync) they were carried out in. */
@@ -59,6 +72,7 @@ export class SqliteDb extends Db implements WriteHealth {
       this.reader.open(this.file);
       await this.startWriter();
       this.files.fault();
+      this.watching = setInterval(() => this.watch(), WATCH_MS).unref();
     } catch (error) {
       await this.stop();
       throw error instanceof GatewayError ? error : storageUnavailable('The store cannot be opened.', error);
@@ -76,9 +90,20 @@ export class SqliteDb extends Db implements WriteHealth {
   }
 
   async checkWritable(): Promise<void> {
-    const fault = this.files.fault();
-    if (fault !== undefined) throw storageUnavailable(fault);
+    if (!this.worker || this.stopping) throw storageUnavailable('The store is closed.');
+    this.lookAtFiles();
     if (this.queue.failure !== undefined) await this.commit([]);
+  }
+
+  /** Faults are noticed and told, and a store that works again is found to do so, also when nobody asks. */
+  private watch(): void {
+    // Whatever comes of it is noted by the queue.
+    this.checkWritable().catch(() => undefined);
+  }
+
+  private lookAtFiles(): void {
+    const fault = this.files.fault() ?? this.files.protection();
+    if (fault !== undefined) this.queue.fail(fault);
   }
 
   private async startWriter(): Promise<void> {
@@ -96,6 +121,7 @@ export class SqliteDb extends Db implements WriteHealth {
     await Promise.race([ready, once(worker, 'exit').then(() => Promise.reject(new Error('The writer did not start.')))]);
     worker.on('message', (reply: WriterReply) => {
       if (reply.kind === 'result') this.queue.settle(reply.result);
+      else if (reply.kind === 'fault') this.queue.fail(reply.reason);
     });
   }
 
@@ -104,6 +130,7 @@ export class SqliteDb extends Db implements WriteHealth {
   }
 
   private async close(): Promise<void> {
+    clearInterval(this.watching);
     await this.queue.idle();
     // The writer goes last: only a connection that may write clears the log away.
     this.reader.close();
@@ -119,7 +146,7 @@ export class SqliteDb extends Db implements WriteHealth {
 
 /** The database holds what commands printed: nobody but us reads it. Its log and index take their mode from it. */
 function makePrivate(folder: string, file: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeDataFolder(folder);
   closeSync(openSync(file, 'a', 0o600));
 }
 

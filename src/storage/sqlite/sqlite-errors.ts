@@ -1,8 +1,8 @@
 import { GatewayError } from '../../domain/errors.js';
 
 /** The refusal for everything that keeps us from reading or writing. The cause is for the log only. */
-export function storageUnavailable(detail: string, cause?: unknown): GatewayError {
-  return new GatewayError('storage_unavailable', detail, { retryAfterSeconds: 1, ...(cause === undefined ? {} : { cause }) });
+export function storageUnavailable(detail: string, cause?: unknown, more: GatewayError['extra'] = {}): GatewayError {
+  return new GatewayError('storage_unavailable', detail, { retryAfterSeconds: 1, ...(cause === undefined ? {} : { cause }), ...more });
 }
 
 /**

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { GatewayError } from '../../domain/errors.js';
 import { EMPTY_CHAIN, chained, type ChainHead } from './audit-chain.js';
-import { DatabaseFiles } from './database-files.js';
+import { DatabaseFiles, LOG_KEEPS_BYTES } from './database-files.js';
 import type { RowWrite } from './row-write.js';
 import { isFailStop, sqliteCode } from './sqlite-errors.js';
 import { Statement, type CompiledQuery } from './statement.js';
@@ -24,8 +24,10 @@ type WriteStatements = {
   readonly [Name in keyof WriteQueries]: WriteQueries[Name] extends CompiledQuery<infer Input, infer Row> ? Statement<Input, Row> : never;
 };
 
+/** For the lock that another process holds. Less than the queue's deadline, so that waiting for it ends in a plain no and not in doubt. */
+const LOCK_WAIT_MS = 4_000;
 /** The log is folded into the database whenever it has grown by this much: it stays small, and few groups wait for it. */
-const CHECKPOINT_BYTES = 4 * 1024 ** 2;
+const CHECKPOINT_BYTES = 4 * LOG_KEEPS_BYTES;
 
 /** The one connection that writes. Lives in a worker thread, where waiting for the disk holds up nobody. */
 export class SqliteWriter {
@@ -37,15 +39,16 @@ export class SqliteWriter {
   private head: ChainHead = EMPTY_CHAIN;
   private failStop: string | undefined;
   private checkpointAt = CHECKPOINT_BYTES;
+  private logSize = 0;
 
   constructor(file: string, queries: WriteQueries) {
-    this.database = new Database(file, { fileMustExist: true, timeout: 5_000 });
+    this.database = new Database(file, { fileMustExist: true, timeout: LOCK_WAIT_MS });
     this.database.pragma('journal_mode = WAL');
     this.database.pragma('synchronous = FULL');
     this.database.pragma('foreign_keys = ON');
     this.database.pragma('cache_size = -16000');
     // Cuts the log when it starts anew, so that its size on disk shows when the next checkpoint is due.
-    this.database.pragma(`journal_size_limit = ${CHECKPOINT_BYTES / 4}`);
+    this.database.pragma(`journal_size_limit = ${LOG_KEEPS_BYTES}`);
     // SQLite forgets the errors of its own checkpoints; ours are told.
     this.database.pragma('wal_autocheckpoint = 0');
     this.files = new DatabaseFiles(file);
@@ -60,18 +63,25 @@ export class SqliteWriter {
 
   /** Carries out the whole group in one transaction with one fsync. */
   write(group: readonly (readonly RowWrite[])[]): GroupResult {
-    this.failStop ??= this.files.fault();
-    if (this.failStop !== undefined) return { kind: 'failed', reason: this.failStop, failStop: true };
+    const fault = this.fault();
+    if (fault !== undefined) return { kind: 'failed', reason: fault, failStop: true };
     try {
-      return { kind: 'written', conflicts: this.transact(group) };
+      const conflicts = this.transact(group);
+      this.logSize = this.files.logSize();
+      return { kind: 'written', conflicts };
     } catch (error) {
       return this.failed(error);
     }
   }
 
+  /** What has become of the files since the last write; once there is something, nothing is written any more. */
+  fault(): string | undefined {
+    return (this.failStop ??= this.files.fault());
+  }
+
   /** Folds the log into the database when there is enough of it. To be called between groups, after the answer. */
   checkpointIfDue(): void {
-    const size = this.files.logSize();
+    const size = this.logSize;
     if (size < this.checkpointAt) return;
     try {
       const [result] = this.database.pragma('wal_checkpoint(PASSIVE)') as { log: number; checkpointed: number }[];
@@ -186,7 +196,7 @@ export class SqliteWriter {
     if (this.database.inTransaction) this.rollBack();
     const reason = sqliteCode(error) ?? String(error);
     if (isFailStop(error)) this.failStop = `The disk failed (${reason}).`;
-    return { kind: 'failed', reason, failStop: this.failStop !== undefined };
+    return { kind: 'failed', reason: this.failStop ?? reason, failStop: this.failStop !== undefined };
   }
 
   private rollBack(): void {

@@ -12,8 +12,14 @@ export interface WriterData {
 /** To the worker. */
 export type WriterRequest = { readonly kind: 'write'; readonly group: readonly (readonly RowWrite[])[] } | { readonly kind: 'close' };
 
-/** From the worker: `ready` once, then one `result` for each group, in order. */
-export type WriterReply = { readonly kind: 'ready' } | { readonly kind: 'result'; readonly result: GroupResult };
+/** From the worker: `ready` once, then one `result` for each group, in order; `fault` at any time, when nothing more can be written. */
+export type WriterReply =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'result'; readonly result: GroupResult }
+  | { readonly kind: 'fault'; readonly reason: string };
+
+/** How often the files are looked at between writes: a fault is noticed also while nobody writes. */
+const WATCH_MS = 1_000;
 
 const port = parentPort;
 if (!port) throw new Error('This program is the writing thread of the store.');
@@ -30,4 +36,10 @@ port.on('message', (request: WriterRequest) => {
     port.close();
   }
 });
+const watching = setInterval(() => {
+  const reason = writer.fault();
+  if (reason === undefined) return;
+  clearInterval(watching);
+  reply({ kind: 'fault', reason });
+}, WATCH_MS).unref();
 reply({ kind: 'ready' });
