@@ -95,7 +95,9 @@ export class SqliteDb extends Db implements WriteHealth {
     this.worker = worker;
     await Promise.race([ready, once(worker, 'exit').then(() => Promise.reject(new Error('The writer did not start.')))]);
     worker.on('message', (reply: WriterReply) => {
-      if (reply.kind === 'result') this.queue.settle(reply.result);
+      if (reply.kind !== 'result') return;
+      this.reader.nextMoment();
+      this.queue.settle(reply.result);
     });
   }
 
