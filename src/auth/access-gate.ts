@@ -44,10 +44,9 @@ export class AccessGate {
     const spent = this.note(request, {}, 'address', await this.limits.spendFromAddress(address));
     if (access === undefined) throw new GatewayError('forbidden', 'This route does not declare who may use it, so nobody may.');
     if (access === 'public') return undefined;
-    const principal =
-      access === 'optional'
-        ? await this.authenticator.authenticateIfGiven(request.rawHeaders, address)
-        : await this.authorise(request, access);
+    const principal = await (access === 'optional'
+      ? this.authenticator.authenticateIfGiven(request.rawHeaders, address)
+      : this.authorise(request, access));
     if (principal) this.note(request, spent, 'key', await this.limits.spendFromKey(principal));
     return principal;
   }

@@ -6,13 +6,14 @@ import type { Clock } from '../domain/ports.js';
 import type { ApiKey, Principal } from '../domain/principal.js';
 import type { KeyStore } from '../domain/stores.js';
 import type { AuthFailure, AuthObserver } from './auth-observer.js';
-import { readCredentials } from './credentials.js';
+import { type Credentials, readCredentials } from './credentials.js';
 import { hashSecret, parseKey } from './key-format.js';
 import { isExpired } from './key-life.js';
 
 const TOUCH_EVERY_MS = 60_000;
 /** Compared against when there is no such key, so that it takes as long as a wrong secret. */
 const NO_HASH = '0'.repeat(64);
+const ANONYMOUS = Promise.resolve(undefined);
 const NOT_VALID = 'The API key is not valid.';
 
 /** What the caller is told. Unknown, wrong, revoked and expired keys look the same: nobody learns which keys there are or were. */
@@ -42,16 +43,18 @@ export class Authenticator {
    * @param address of the caller as the trusted-proxy rule gives it
    * @throws GatewayError `unauthenticated`, whatever is wrong with the key; `storage_unavailable` when keys cannot be read
    */
-  async authenticate(rawHeaders: readonly string[], address: string): Promise<Principal> {
-    const principal = await this.authenticateIfGiven(rawHeaders, address);
-    if (!principal) throw this.refusal('missing');
-    return principal;
+  authenticate(rawHeaders: readonly string[], address: string): Promise<Principal> {
+    return this.identify(readCredentials(rawHeaders), address);
   }
 
   /** Like {@link authenticate}, but a request without a key is anonymous. A key that is given must be valid. */
-  async authenticateIfGiven(rawHeaders: readonly string[], address: string): Promise<Principal | undefined> {
+  authenticateIfGiven(rawHeaders: readonly string[], address: string): Promise<Principal | undefined> {
     const credentials = readCredentials(rawHeaders);
-    if (credentials.kind === 'none') return undefined;
+    return credentials.kind === 'none' ? ANONYMOUS : this.identify(credentials, address);
+  }
+
+  private async identify(credentials: Credentials, address: string): Promise<Principal> {
+    if (credentials.kind === 'none') throw this.refusal('missing');
     if (credentials.kind === 'ambiguous') throw this.refusal('malformed', 'Send one API key, in one header.');
     const parts = credentials.kind === 'key' ? parseKey(credentials.text) : undefined;
     if (!parts) throw this.refusal('malformed');
@@ -79,7 +82,7 @@ export class Authenticator {
 
 /** Compares in constant time first, so that nothing about the key shows before the secret is proven. */
 function judge(key: ApiKey | undefined, secret: string, now: string): AuthFailure | undefined {
-  const genuine = timingSafeEqual(Buffer.from(hashSecret(secret), 'hex'), Buffer.from(key?.secretHash ?? NO_HASH, 'hex'));
+  const genuine = timingSafeEqual(Buffer.from(hashSecret(secret), 'latin1'), Buffer.from(key?.secretHash ?? NO_HASH, 'latin1'));
   if (!key) return 'unknown';
   if (!genuine) return 'wrong';
   if (key.revokedAt !== null) return 'revoked';

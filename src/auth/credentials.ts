@@ -11,17 +11,22 @@ const BEARER = /^Bearer +/i;
  * @param rawHeaders names and values in turn, as `IncomingMessage.rawHeaders` has them: its `headers` hides a second `Authorization`
  */
 export function readCredentials(rawHeaders: readonly string[]): Credentials {
-  const keys = valuesOf(rawHeaders, 'x-api-key');
-  const authorizations = valuesOf(rawHeaders, 'authorization');
-  if (keys.length + authorizations.length > 1) return { kind: 'ambiguous' };
-  const [key] = keys;
-  if (key !== undefined) return { kind: 'key', text: key };
-  const [authorization] = authorizations;
-  if (authorization === undefined) return { kind: 'none' };
-  const scheme = BEARER.exec(authorization);
-  return scheme ? { kind: 'key', text: authorization.slice(scheme[0].length) } : { kind: 'unreadable' };
+  let found: Credentials = NONE;
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const offered = credentialsIn(rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '');
+    if (offered) found = found === NONE ? offered : AMBIGUOUS;
+  }
+  return found;
 }
 
-function valuesOf(rawHeaders: readonly string[], name: string): string[] {
-  return rawHeaders.filter((_value, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
+const NONE: Credentials = { kind: 'none' };
+const AMBIGUOUS: Credentials = { kind: 'ambiguous' };
+
+/** Undefined for a header that offers none. */
+function credentialsIn(name: string, value: string): Credentials | undefined {
+  // Most headers are told by the length of their name.
+  if (name.length === 'x-api-key'.length && name.toLowerCase() === 'x-api-key') return { kind: 'key', text: value };
+  if (name.length !== 'authorization'.length || name.toLowerCase() !== 'authorization') return undefined;
+  const scheme = BEARER.exec(value);
+  return scheme ? { kind: 'key', text: value.slice(scheme[0].length) } : { kind: 'unreadable' };
 }

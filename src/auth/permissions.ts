@@ -48,7 +48,8 @@ export function maySeeRun(principal: Principal, run: Pick<Run, 'principalId'>): 
 function matcherOf(scope: string): Matcher {
   const known = matchers.get(scope);
   if (known) return known;
-  const matcher = picomatch(scope, GLOB_OPTIONS);
+  const pattern = picomatch.makeRe(scope, GLOB_OPTIONS);
+  const matcher: Matcher = (name) => pattern.test(name);
   matchers.set(scope, matcher);
   return matcher;
 }

@@ -13,6 +13,7 @@ export const LONGEST_SECRETS = 16 * 1024;
  * masked must not run
  */
 export function secretForms(secrets: readonly string[]): readonly string[] {
+  if (secrets.length === 0) return secrets;
   const given = [...new Set(secrets)].filter((secret) => secret.length >= SHORTEST_SECRET);
   if (given.reduce((sum, secret) => sum + Buffer.byteLength(secret), 0) > LONGEST_SECRETS) {
     throw new GatewayError('invalid_arguments', `Secret values may be ${LONGEST_SECRETS} bytes long together`);

@@ -120,8 +120,10 @@ export class SqliteDb extends Db implements WriteHealth {
     this.worker = worker;
     await Promise.race([ready, once(worker, 'exit').then(() => Promise.reject(new Error('The writer did not start.')))]);
     worker.on('message', (reply: WriterReply) => {
-      if (reply.kind === 'result') this.queue.settle(reply.result);
-      else if (reply.kind === 'fault') this.queue.fail(reply.reason);
+      if (reply.kind === 'fault') this.queue.fail(reply.reason);
+      if (reply.kind !== 'result') return;
+      this.reader.nextMoment();
+      this.queue.settle(reply.result);
     });
   }
 

@@ -15,6 +15,8 @@ export interface ReadStatement<Input, Row> {
  */
 export class SqliteReader {
   private database: Database.Database | undefined;
+  private moments = 0;
+  private turnEnds = false;
 
   open(file: string): void {
     this.database = new Database(file, { readonly: true, fileMustExist: true, timeout: 5_000 });
@@ -23,6 +25,25 @@ export class SqliteReader {
   close(): void {
     this.database?.close();
     this.database = undefined;
+  }
+
+  /**
+   * Names the present: what was read at the same moment is as good as read now. Another one begins with each turn of the event loop,
+   * and with each group of this process's own commits.
+   */
+  get moment(): number {
+    if (!this.turnEnds) {
+      this.turnEnds = true;
+      setImmediate(() => {
+        this.turnEnds = false;
+        this.nextMoment();
+      });
+    }
+    return this.moments;
+  }
+
+  nextMoment(): void {
+    this.moments += 1;
   }
 
   /** @throws GatewayError `storage_unavailable` from its functions, when the store cannot be read */

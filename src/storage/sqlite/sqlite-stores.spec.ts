@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { auditAppend, openStore, sampleKey, type TestStore, withDatabase } from '../../../test/kit/storage.js';
 import type { AuditEntry } from '../../domain/audit.js';
@@ -22,6 +23,22 @@ describe('keys and audit entries as they are read', () => {
     expect(await store.keys.list()).toEqual(keys);
     expect(await store.keys.find('a')).toEqual(keys[1]);
     for (const id of ['', 'A', 'ab', '\0', '\ud800', "' or 1=1 --"]) expect(await store.keys.find(id)).toBeUndefined();
+  });
+
+  it('sees what this process did to a key when it is told that it is done, and what others did in the next turn', async () => {
+    await store.db.commit([{ kind: 'key.insert', key: sampleKey({ id: 'a' }) }]);
+    expect(await store.keys.find('a')).toMatchObject({ revokedAt: null });
+    const revokedAt = '2026-02-01T00:00:00.000Z';
+    const seen = store.db.commit([{ kind: 'key.revoke', id: 'a', at: revokedAt }]).then(() => store.keys.find('a'));
+    await setImmediate();
+    await store.keys.find('a');
+    // In the same turn, so that the answer of the writer comes before the next one.
+    const isRevoked = () => withDatabase(store.folder, (database) => database.prepare('select revoked_at from api_keys').pluck().get());
+    while (isRevoked() === null);
+    expect(await seen).toMatchObject({ revokedAt });
+    store.tamper("update api_keys set name = 'renamed'");
+    await setImmediate();
+    expect(await store.keys.find('a')).toMatchObject({ name: 'renamed' });
   });
 
   it('pages the log from newest to oldest, stable while entries come in', async () => {
