@@ -22,8 +22,8 @@ import { Clock, EventBus, RateCounter, SecretKey } from './domain/ports.js';
 import { IdempotencyStore, KeyStore, RunStore } from './domain/stores.js';
 import { InProcessEventBus } from './events/in-process-event-bus.js';
 import { BUILTIN_NAMES, BuiltinExecutor } from './executors/builtin.executor.js';
+import { ProcessExecutor, type ProcessExecutorOptions } from './executors/process.executor.js';
 import { ProcessLauncher } from './launcher/process-launcher.js';
-import { ProcessExecutor } from './executors/process.executor.js';
 import { Gateway } from './gateway.js';
 import { HealthModule } from './health/health.module.js';
 import { ReadinessService } from './health/readiness.js';
@@ -39,6 +39,7 @@ import { measureRuns } from './runs/run-metrics.js';
 import { RunsModule } from './runs/runs.module.js';
 import { RunService } from './runs/run.service.js';
 import { DiskProbe } from './storage/disk.probe.js';
+import { privateFolder } from './storage/private-folder.js';
 import { SecretKeyFile } from './storage/secret-key-file.js';
 import { DataDirLock } from './storage/sqlite/data-dir-lock.js';
 import { SqliteAuditStore } from './storage/sqlite/sqlite-audit-store.js';
@@ -120,6 +121,10 @@ function storage({ settings: { DATA_DIR }, logger }: Ingredients): Provider[] {
   ];
 }
 
+function ownPlace({ KILL_GRACE, DATA_DIR }: Settings): ProcessExecutorOptions {
+  return { killGraceMs: KILL_GRACE, privateFolder: privateFolder(DATA_DIR) };
+}
+
 /** A store that is not written is the one thing that stops everything: an operator hears of it once, when it comes. */
 function tellTrouble(logger: Logger, trouble: Trouble | undefined): void {
   if (!trouble) logger.info('the store takes writes again');
@@ -157,7 +162,7 @@ function execution({ settings, logger, catalogueVariable }: Ingredients): Provid
       provide: RunExecution,
       inject: [Launcher, Resilience, WriteHealth, Metrics, Clock],
       useFactory: (launcher: Launcher, resilience: Resilience, writes: WriteHealth, metrics: Metrics, clock: Clock) =>
-        new RunExecution([new ProcessExecutor(launcher, { killGraceMs: settings.KILL_GRACE }), new BuiltinExecutor()], {
+        new RunExecution([new ProcessExecutor(launcher, ownPlace(settings)), new BuiltinExecutor()], {
           resilience,
           writes,
           metrics,

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Bootstrap, KeyService } from './auth/key.service.js';
 import { LOCAL_PRINCIPAL } from './auth/local-principal.js';
@@ -12,6 +13,7 @@ import type { ProcessLauncher } from './launcher/process-launcher.js';
 import type { ReadinessService } from './health/readiness.js';
 import { closeLostRuns } from './runs/run-recovery.js';
 import type { RunService } from './runs/run.service.js';
+import { privateFolder, removeAbandonedFiles } from './storage/private-folder.js';
 import type { SecretKeyFile } from './storage/secret-key-file.js';
 import type { DataDirLock } from './storage/sqlite/data-dir-lock.js';
 import type { SqliteDb } from './storage/sqlite/sqlite-db.js';
@@ -72,6 +74,7 @@ export class Gateway {
   async start(): Promise<Bootstrap> {
     const { lock, keys, settings, logger, catalogue, launcher } = this.parts;
     lock.acquire();
+    removeAbandonedFiles(settings.DATA_DIR);
     await this.open();
     const { gaps, ...contained } = launcher.containment;
     logger.info(contained, 'containment of programs');
@@ -97,11 +100,12 @@ export class Gateway {
   }
 
   async stop(): Promise<void> {
-    const { runs, launcher, storage, lock, logger } = this.parts;
+    const { runs, launcher, storage, lock, logger, settings } = this.parts;
     clearInterval(this.pruning);
     const steps: [string, () => unknown][] = [
       ['runs', () => runs.drain(0)],
       ['executors', () => launcher.stop()],
+      ['private files', () => rmSync(privateFolder(settings.DATA_DIR), { recursive: true, force: true })],
       ['audit', () => (this.serving ? this.note('gateway.stopped', {}) : undefined)],
       ['storage', () => storage.stop()],
       ['lock', () => lock.release()],

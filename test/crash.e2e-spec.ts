@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Page } from '../src/domain/audit.js';
 import type { RunEnvelope, RunSummary } from '../src/runs/run-envelope.js';
 import { isAlive } from './fixtures/fixture.js';
+import { command } from './kit/commands.js';
 import { eventually } from './kit/eventually.js';
 import type { Caller } from './kit/gateway.js';
 import { Chronicler, expectSound, witnessed } from './kit/history.js';
@@ -44,6 +46,33 @@ describe('kill -9', () => {
     expect(history.filter(({ outcome }) => outcome === 'ok').length).toBeGreaterThan(ROUNDS);
     expect(new Set(runs.map(({ status }) => status))).toEqual(new Set(['lost', 'succeeded']));
     expect(runs.filter(({ command }) => command === 'long').map(({ status }) => status)).not.toContain('succeeded');
+  });
+
+  it('leaves private files nowhere but in DATA_DIR, and the next start removes them, save those of others that live', async () => {
+    const place = witnessHome();
+    const folder = join(place.dataDir, 'private');
+    place.declare({
+      holds: command({
+        exec: ['tail', '-f', '{body}'],
+        params: { body: { type: 'text', via: 'file' } },
+        timeout: '2min',
+      }),
+    });
+    const files = () => readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const texts = () => files().map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'utf8'));
+    const cli = place.start(['run', 'holds', 'body=of the command line']);
+    await eventually(() => files().length === 1, 10_000);
+    const server = await place.serve();
+    void (await server.as(place.adminKey)).post('/run', { command: 'holds', args: { body: 'of the server' } }, { prefer: 'respond-async' });
+    await eventually(() => files().length === 2);
+    await server.end('SIGKILL');
+    expect(files()).toHaveLength(2);
+    const next = await place.serve();
+    expect(texts()).toEqual(['of the command line']);
+    await killed(cli);
+    await next.end('SIGTERM');
+    await (await place.serve()).end('SIGTERM');
+    expect(files()).toEqual([]);
   });
 
   it('of an executor host ends its runs as lost and nothing else', async () => {

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProcessInvocation } from '../domain/command.js';
 
@@ -12,12 +12,13 @@ export interface PrivateFiles {
 }
 
 /**
- * Writes the private files of an invocation (0600) into a new folder (0700) under `parent`.
+ * Writes the private files of an invocation (0600) into a new folder (0700) under `parent`, which is made when it is not there.
  * On failure nothing is left behind.
  * @throws the file system's error
  */
 export async function writePrivateFiles({ argv, files }: ProcessInvocation, parent: string): Promise<PrivateFiles> {
   if (files.length === 0) return { argv, folder: null, remove: () => Promise.resolve() };
+  await mkdir(parent, { recursive: true, mode: 0o700 });
   const folder = await mkdtemp(join(parent, 'sallyport-'));
   const remove = () => removeFolder(folder);
   try {

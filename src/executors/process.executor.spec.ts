@@ -93,9 +93,9 @@ describe('the process executor', () => {
   });
 
   it('starts nothing when private files cannot be written', async () => {
-    const homeless = new ProcessExecutor(launcher, { killGraceMs: KILL_GRACE_MS, privateFolder: join(folder, 'missing') });
+    const homeless = new ProcessExecutor(launcher, { killGraceMs: KILL_GRACE_MS, privateFolder: '/dev/null/nowhere' });
     const end = await homeless.execute(invocationOf(['/bin/true'], { files: [{ placeholder: '«f»', content: '' }] }), contextOf());
-    expect(end).toEqual({ kind: 'failed_to_start', reason: 'the private files could not be written (ENOENT)' });
+    expect(end).toEqual({ kind: 'failed_to_start', reason: 'the private files could not be written (ENOTDIR)' });
   });
 
   it('never starts a run that was aborted before', async () => {

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import type { Invocation, ProcessInvocation } from '../domain/command.js';
 import { GatewayError } from '../domain/errors.js';
 import { Executor, type ExecutionContext, type ExecutionEnd } from '../domain/executor.js';
@@ -9,8 +8,8 @@ import { writePrivateFiles, type PrivateFiles } from './private-files.js';
 export interface ProcessExecutorOptions {
   /** Between TERM and KILL when a run is ended from outside. */
   readonly killGraceMs: number;
-  /** Where the folders for private files are made; the system's temporary folder when absent. */
-  readonly privateFolder?: string;
+  /** Where the folders for private files are made. */
+  readonly privateFolder: string;
 }
 
 const ENDED_BEFORE_START: ExecutionEnd = { kind: 'failed_to_start', reason: 'the run was ended before its start' };
@@ -32,7 +31,7 @@ export class ProcessExecutor extends Executor {
     if (context.signal.aborted) return ENDED_BEFORE_START;
     let files: PrivateFiles;
     try {
-      files = await writePrivateFiles(invocation, this.options.privateFolder ?? tmpdir());
+      files = await writePrivateFiles(invocation, this.options.privateFolder);
     } catch (error) {
       return { kind: 'failed_to_start', reason: `the private files could not be written (${(error as NodeJS.ErrnoException).code})` };
     }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { generateKey } from '../../src/auth/key-format.js';
-import { childrenOf } from '../fixtures/fixture.js';
+import { childrenOf, commandOf, isAlive } from '../fixtures/fixture.js';
 import { eventually } from './eventually.js';
 import { Caller, type Declaration } from './gateway.js';
 
@@ -110,6 +110,7 @@ export class ProgramHome {
 export class Program {
   stdout = '';
   stderr = '';
+  private tracee: number | undefined;
   readonly finished: Promise<Finished>;
 
   /** @param traced `child` is a tracer, and the program its only child */
@@ -127,12 +128,15 @@ export class Program {
     }));
   }
 
+  /** NaN before it runs. */
   get pid(): number {
-    return (this.traced ? childrenOf(this.child.pid ?? NaN)[0] : this.child.pid) ?? NaN;
+    return (this.traced ? this.traceePid() : this.child.pid) ?? NaN;
   }
 
+  /** A tracer outlives it by a moment. */
   get hasEnded(): boolean {
-    return this.child.exitCode !== null || this.child.signalCode !== null;
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return true;
+    return this.traced && Number.isFinite(this.pid) && !isAlive(this.pid);
   }
 
   /** Where it listens, once its log has said so. */
@@ -142,6 +146,12 @@ export class Program {
     const url = told();
     if (typeof url !== 'string') throw new Error(`the program does not listen: ${this.stdout}${this.stderr}`);
     return url;
+  }
+
+  /** A tracer forks other children of its own while it makes itself ready. */
+  private traceePid(): number | undefined {
+    this.tracee ??= childrenOf(this.child.pid ?? NaN).find((pid) => commandOf(pid) === process.execPath);
+    return this.tracee;
   }
 
   /** Its log so far; what is printed for people is left out. */
@@ -158,8 +168,9 @@ export class Program {
 
   /** Does nothing when it has ended. */
   kill(signal: NodeJS.Signals): void {
+    const { pid } = this;
     if (!this.traced) this.child.kill(signal);
-    else if (this.pid) process.kill(this.pid, signal);
+    else if (isAlive(pid)) process.kill(pid, signal);
   }
 
   /** Sends the signal, unless it has ended, and waits for its end. */

@@ -1,5 +1,8 @@
-import { spawnSync } from 'node:child_process';
-import { where } from './where.js';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { eventually } from './eventually.js';
+import { where, wherePermitted } from './where.js';
 
 export const hasStrace = process.platform === 'linux' && spawnSync('strace', ['-V']).status === 0;
 
@@ -33,4 +36,33 @@ export function hasStruck(output: string): boolean {
 /** What to put before a program to have its calls written to a file, with the paths of descriptors and all bytes. */
 export function tracing(calls: string, file: string): string[] {
   return ['strace', '-f', '--seccomp-bpf', '-y', '-s', '1000000', '-o', file, '-e', `trace=${calls}`];
+}
+
+/** Yama lets only the administrator attach to processes that are no descendants; where there is no Yama, every user to his own. */
+const YAMA = '/proc/sys/kernel/yama/ptrace_scope';
+const mayAttach = () => process.getuid?.() === 0 || !existsSync(YAMA) || readFileSync(YAMA, 'utf8').trim() === '0';
+
+export const withAttachedStrace = wherePermitted(hasStrace && mayAttach(), 'strace may not attach to a process');
+
+/** Lets a process that runs already meet with this fault. Resolves when it does; the function it gives ends that. */
+export async function afflict(pid: number, { calls, effect, when }: Fault): Promise<() => Promise<void>> {
+  const tracer = spawn('strace', [
+    '-f',
+    '-p',
+    `${pid}`,
+    '-o',
+    '/dev/null',
+    '-e',
+    `trace=${calls}`,
+    '-e',
+    `inject=${calls}:${effect}:when=${when}`,
+  ]);
+  const gone = once(tracer, 'exit');
+  let said = '';
+  tracer.stderr.on('data', (text: Buffer) => (said += String(text)));
+  await eventually(() => said.includes('attached'));
+  return async () => {
+    tracer.kill('SIGINT');
+    await gone;
+  };
 }
