@@ -4,9 +4,12 @@ import { GatewayError } from '../domain/errors.js';
 import type { Principal } from '../domain/principal.js';
 import type { RequestContext } from './request-context.js';
 
-/** The one place that looks behind Nest's arguments, so that controllers see our words only. */
+/**
+ * The one place that looks behind Nest's arguments, so that controllers see our words only. By place: `switchToHttp` would make three
+ * functions for each parameter of each request.
+ */
 function request(context: ExecutionContext): FastifyRequest {
-  return context.switchToHttp().getRequest<FastifyRequest>();
+  return context.getArgByIndex<FastifyRequest>(0);
 }
 
 /** The authenticated caller of the route. */
@@ -26,7 +29,7 @@ export const Context = createParamDecorator((_data: undefined, context: Executio
 
 /** The connection under the request, to notice when the client is gone. */
 export const Connection = createParamDecorator((_data: undefined, context: ExecutionContext): ClientConnection => {
-  const { raw } = context.switchToHttp().getResponse<FastifyReply>();
+  const { raw } = context.getArgByIndex<FastifyReply>(1);
   return {
     onGone(listener) {
       const closed = () => {
