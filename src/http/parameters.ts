@@ -6,9 +6,12 @@ import type { Principal } from '../domain/principal.js';
 import { parseIdempotencyKey } from './idempotency-key.js';
 import type { RequestContext } from './request-context.js';
 
-/** The one place that looks behind Nest's arguments, so that controllers see our words only. */
+/**
+ * The one place that looks behind Nest's arguments, so that controllers see our words only. By place: `switchToHttp` would make three
+ * functions for each parameter of each request.
+ */
 function request(context: ExecutionContext): FastifyRequest {
-  return context.switchToHttp().getRequest<FastifyRequest>();
+  return context.getArgByIndex<FastifyRequest>(0);
 }
 
 function callerOf({ principal }: FastifyRequest): Principal {
@@ -46,7 +49,7 @@ export const Origin = createParamDecorator((_data: undefined, context: Execution
 
 /** The connection under the request, to notice when the client is gone. */
 export const Connection = createParamDecorator((_data: undefined, context: ExecutionContext): ClientConnection => {
-  const { raw } = context.switchToHttp().getResponse<FastifyReply>();
+  const { raw } = context.getArgByIndex<FastifyReply>(1);
   return {
     onGone(listener) {
       const closed = () => {

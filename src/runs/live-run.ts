@@ -9,7 +9,7 @@ export class LiveRun {
   private readonly abortController = new AbortController();
   private readonly outputSoFar: OutputChunk[] = [];
   private readonly end = Promise.withResolvers<Run>();
-  private readonly waiters = new Set<() => void>();
+  private waiters: (() => void)[] = [];
   private state: 'queued' | 'running' | 'ended' | 'failed' = 'queued';
 
   constructor(
@@ -109,12 +109,13 @@ export class LiveRun {
   }
 
   private change(): Promise<void> {
-    return new Promise((resolve) => this.waiters.add(resolve));
+    return new Promise((resolve) => this.waiters.push(resolve));
   }
 
   private wake(): void {
-    if (this.waiters.size === 0) return;
-    for (const resolve of this.waiters) resolve();
-    this.waiters.clear();
+    if (this.waiters.length === 0) return;
+    const { waiters } = this;
+    this.waiters = [];
+    for (const resolve of waiters) resolve();
   }
 }
