@@ -51,6 +51,8 @@ export interface Ingredients {
   readonly settings: Settings;
   readonly logger: Logger;
   readonly catalogueVariable: LoadedSettings['catalogueVariable'];
+  /** Whether this process serves nothing but the gateway. */
+  readonly ownsProcess?: boolean;
 }
 
 /** Knows every room, picks the adapters, and does nothing else. Nothing here starts by itself: {@link Gateway} does that. */
@@ -114,7 +116,7 @@ function storage({ DATA_DIR }: Settings): Provider[] {
   ];
 }
 
-function execution({ settings, logger, catalogueVariable }: Ingredients): Provider[] {
+function execution({ settings, logger, catalogueVariable, ownsProcess = false }: Ingredients): Provider[] {
   return [
     {
       provide: Catalogue,
@@ -130,9 +132,16 @@ function execution({ settings, logger, catalogueVariable }: Ingredients): Provid
     { provide: CatalogueProbe, inject: [Catalogue], useFactory: (catalogue: Catalogue) => new CatalogueProbe(catalogue) },
     {
       provide: ProcessLauncher,
-      useFactory: () =>
+      inject: [Catalogue],
+      useFactory: (catalogue: Catalogue) =>
         new ProcessLauncher({
-          containment: { mode: settings.SANDBOX, folder: resolve(settings.DATA_DIR, 'sandbox'), hidden: ownFiles(settings) },
+          ownsProcess,
+          containment: {
+            mode: settings.SANDBOX,
+            folder: resolve(settings.DATA_DIR, 'sandbox'),
+            hidden: ownFiles(settings),
+            places: () => catalogue.all().flatMap(({ places }) => places),
+          },
           onHostLost: (host) => logger.error(host, 'an executor host went away; its runs are lost and a new one starts'),
         }),
     },

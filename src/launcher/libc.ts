@@ -93,3 +93,5 @@ export function bindLibc() {
     ) => number | bigint,
   };
 }
+
+export type Libc = ReturnType<typeof bindLibc>;

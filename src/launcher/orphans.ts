@@ -1,12 +1,17 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { OwnProcess } from './own-process.js';
 import { killGroup, killProcess } from './process-group.js';
 import { childrenOf, environmentOf } from './process-tree.js';
 
-/** What an orphan keeper needs of the system. */
-export interface OrphanSystem {
-  /** Makes this process the one that orphaned descendants are given to. Says whether it is. */
-  adoptOrphans(): boolean;
-  /** Takes leave of a child that has ended; undefined while it lives. */
-  reap(pid: number): number | undefined;
+/** Killing orphans makes others: looks at what is left, and the time between two. */
+export const ORPHAN_LOOKS = 100;
+export const ORPHAN_LOOK_MS = 2;
+
+/** Looks until nothing is found any more. @returns whether something still was when it gave up */
+export async function endAll(end: () => boolean): Promise<boolean> {
+  let found = true;
+  for (let look = 0; look < ORPHAN_LOOKS && (found = end()); look++) await delay(ORPHAN_LOOK_MS);
+  return found;
 }
 
 /** A run under way, as far as its descendants can be told by it. */
@@ -21,7 +26,7 @@ export interface OrphanOrigin {
  * themselves or changed their session. Whose they were, their environment tells; one that has cleared its environment to hide is nobody's.
  */
 export class Orphans {
-  constructor(private readonly system: OrphanSystem) {}
+  constructor(private readonly self: Pick<OwnProcess, 'reap'>) {}
 
   /**
    * Kills every orphan that belongs to no run under way.
@@ -31,7 +36,7 @@ export class Orphans {
     const known = [...runs];
     let found = false;
     for (const pid of childrenOf(process.pid)) {
-      if (known.some((run) => run.pid === pid) || this.system.reap(pid) !== undefined) continue;
+      if (known.some((run) => run.pid === pid) || this.self.reap(pid) !== undefined) continue;
       const environment = environmentOf(pid);
       if (known.some(({ mark }) => environment.includes(mark))) continue;
       killGroup(pid, 'SIGKILL');

@@ -3,8 +3,9 @@ import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
 import { FILTER_FD, GATE_FD, STATUS_FD } from './bubblewrap.js';
 import type { HostLaunch } from './host-protocol.js';
-import { bindLibc } from './libc.js';
+import type { Libc } from './libc.js';
 import type { Child, ChildEvents, ChildStream } from './node-spawn.js';
+import type { OwnProcess } from './own-process.js';
 
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
@@ -14,7 +15,6 @@ const F_ADD_SEALS = 1033;
 const SEALS = 0x0f;
 /** MFD_CLOEXEC | MFD_ALLOW_SEALING */
 const MEMORY_FILE = 0x03;
-const WNOHANG = 1;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
@@ -35,7 +35,7 @@ const [EVENT_BYTES, EVENT_DATA] = process.arch === 'x64' ? [12, 4] : [16, 8];
  * program, so that nothing is copied, however large this process is. Pipes and ends of children are watched in one epoll set.
  */
 export class PosixSpawner {
-  private readonly libc = bindLibc();
+  private readonly libc: Libc;
   private readonly attributes = Buffer.alloc(OPAQUE_BYTES);
   private readonly epoll: number;
   private readonly ready = Buffer.alloc(EVENTS * EVENT_BYTES);
@@ -45,7 +45,8 @@ export class PosixSpawner {
   readonly polling: ReturnType<typeof koffi.node.poll>;
 
   /** @throws Error where the library, one of its functions or a system call is missing */
-  constructor() {
+  constructor(private readonly self: OwnProcess) {
+    this.libc = self.libc;
     const { libc, attributes } = this;
     const signals = Buffer.alloc(OPAQUE_BYTES);
     libc.posix_spawnattr_init(attributes);
@@ -54,9 +55,9 @@ export class PosixSpawner {
     libc.posix_spawnattr_setsigdefault(attributes, signals);
     const failure = libc.posix_spawnattr_setflags(attributes, SPAWN_FLAGS);
     this.epoll = libc.epoll_create1(O_CLOEXEC);
-    const self = this.openProcess(process.pid);
-    if (failure !== 0 || this.epoll < 0 || self < 0) throw new Error('This system lacks what is needed to start programs.');
-    libc.close(self);
+    const handle = this.openProcess(process.pid);
+    if (failure !== 0 || this.epoll < 0 || handle < 0) throw new Error('This system lacks what is needed to start programs.');
+    libc.close(handle);
     this.polling = koffi.node.poll(this.epoll, () => this.dispatch());
   }
 
@@ -125,18 +126,7 @@ export class PosixSpawner {
 
   /** Raw status of wait(2); undefined while the process lives. */
   reap(pid: number): number | undefined {
-    const status = new Int32Array(1);
-    return this.libc.waitpid(pid, status, WNOHANG) === pid ? status[0] : undefined;
-  }
-
-  /** Makes this process the one that orphaned descendants are given to. Says whether it is. */
-  adoptOrphans(): boolean {
-    return this.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) === 0;
-  }
-
-  /** Keeps other processes of the same user from looking into this one, or steering it. Says whether they are kept out. */
-  hide(): boolean {
-    return this.libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0;
+    return this.self.reap(pid);
   }
 
   private start({ file, argv, env, cwd, sandbox }: HostLaunch, ends: ChildEnds): number {
@@ -148,7 +138,7 @@ export class PosixSpawner {
     const actions = Buffer.alloc(OPAQUE_BYTES);
     const pid = new Int32Array(1);
     libc.posix_spawn_file_actions_init(actions);
-    if (ends.stdin === null) libc.posix_spawn_file_actions_addopen(actions, 0, '/dev/null', 0, 0);
+    if (ends.stdin === null) libc.posix_spawn_file_actions_addopen(actions, 0, sandbox?.nullDevice ?? '/dev/null', 0, 0);
     else libc.posix_spawn_file_actions_adddup2(actions, ends.stdin, 0);
     libc.posix_spawn_file_actions_adddup2(actions, ends.stdout.writeEnd, 1);
     libc.posix_spawn_file_actions_adddup2(actions, ends.stderr.writeEnd, 2);
@@ -196,8 +186,6 @@ export class PosixSpawner {
   }
 }
 
-const PR_SET_DUMPABLE = 4;
-const PR_SET_CHILD_SUBREAPER = 36;
 const ONE_BYTE = Buffer.from([1]);
 
 interface Pipe {
