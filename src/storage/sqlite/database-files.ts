@@ -14,11 +14,6 @@ export class DatabaseFiles {
     return this.look(this.file, true) ?? this.look(`${this.file}-wal`, false);
   }
 
-  /** Bytes of the write-ahead log. */
-  logSize(): number {
-    return statSync(`${this.file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-  }
-
   private look(path: string, growsOnly: boolean): string | undefined {
     const before = this.known.get(path);
     const stat = statSync(path, { throwIfNoEntry: false });

@@ -24,8 +24,16 @@ type WriteStatements = {
   readonly [Name in keyof WriteQueries]: WriteQueries[Name] extends CompiledQuery<infer Input, infer Row> ? Statement<Input, Row> : never;
 };
 
-/** The log is folded into the database whenever it has grown by this much: it stays small, and few groups wait for it. */
-const CHECKPOINT_BYTES = 4 * 1024 ** 2;
+/** The log is folded into the database whenever it has grown by so many pages (4 MiB): it stays small, and few groups wait for it. */
+const CHECKPOINT_PAGES = 1024;
+/** The file of the log is cut down to this when something held it back for long. Below, it stays as it is and is written anew. */
+const LOG_KEEPS_BYTES = 16 * 1024 ** 2;
+
+/** What SQLite says of the log, in pages: those in it, and those of them that are in the database too. */
+interface LogState {
+  readonly log: number;
+  readonly checkpointed: number;
+}
 
 /** The one connection that writes. Lives in a worker thread, where waiting for the disk holds up nobody. */
 export class SqliteWriter {
@@ -36,7 +44,8 @@ export class SqliteWriter {
   private readonly savepoint;
   private head: ChainHead = EMPTY_CHAIN;
   private failStop: string | undefined;
-  private checkpointAt = CHECKPOINT_BYTES;
+  private readonly logState;
+  private checkpointAt = CHECKPOINT_PAGES;
 
   constructor(file: string, queries: WriteQueries) {
     this.database = new Database(file, { fileMustExist: true, timeout: 5_000 });
@@ -44,12 +53,13 @@ export class SqliteWriter {
     this.database.pragma('synchronous = FULL');
     this.database.pragma('foreign_keys = ON');
     this.database.pragma('cache_size = -16000');
-    // Cuts the log when it starts anew, so that its size on disk shows when the next checkpoint is due.
-    this.database.pragma(`journal_size_limit = ${CHECKPOINT_BYTES / 4}`);
+    // Cutting the log whenever it starts anew, and letting it grow again, was half of what a commit cost the system.
+    this.database.pragma(`journal_size_limit = ${LOG_KEEPS_BYTES}`);
     // SQLite forgets the errors of its own checkpoints; ours are told.
     this.database.pragma('wal_autocheckpoint = 0');
     this.files = new DatabaseFiles(file);
     this.statements = statementsOf(queries, () => this.database);
+    this.logState = this.database.prepare<[], LogState>('PRAGMA wal_checkpoint(NOOP)');
     this.transaction = { begin: this.database.prepare('BEGIN IMMEDIATE'), commit: this.database.prepare('COMMIT') };
     this.savepoint = {
       begin: this.database.prepare('SAVEPOINT one_commit'),
@@ -71,16 +81,20 @@ export class SqliteWriter {
 
   /** Folds the log into the database when there is enough of it. To be called between groups, after the answer. */
   checkpointIfDue(): void {
-    const size = this.files.logSize();
-    if (size < this.checkpointAt) return;
     try {
-      const [result] = this.database.pragma('wal_checkpoint(PASSIVE)') as { log: number; checkpointed: number }[];
-      const complete = result !== undefined && result.log === result.checkpointed;
+      if (this.unfolded() < this.checkpointAt) return;
+      this.database.pragma('wal_checkpoint(PASSIVE)');
       // A reader of another process may hold the rest back: trying again at once would only cost another fsync.
-      this.checkpointAt = complete ? CHECKPOINT_BYTES : size + CHECKPOINT_BYTES;
+      this.checkpointAt = this.unfolded() + CHECKPOINT_PAGES;
     } catch (error) {
       if (isFailStop(error)) this.failStop = `The disk failed (${sqliteCode(error)}).`;
     }
+  }
+
+  /** Pages of the log that are not in the database yet. */
+  private unfolded(): number {
+    const { log, checkpointed } = this.logState.get() ?? { log: 0, checkpointed: 0 };
+    return log - checkpointed;
   }
 
   /** The last connection to close folds what is left of the log. Where that fails the log stays, and the next start reads it. */
