@@ -12,16 +12,16 @@ const END = '<!-- /generated -->';
 /** At so many connections the targets are judged. */
 const TARGET_CONNECTIONS = 64;
 
-const CONTAINED = '`/bin/echo`, contained, beside webhook';
+const CONTAINED = '/bin/echo, contained';
 
-/** Each is met when its value is on the right side of its bound; without a value it could not be measured. */
+/** Those of a `contender` that there is not are left out. Each is met when its value is on the right side of its bound; without a value it could not be measured. */
 const TARGETS = [
   { what: '`/health` beside bare Fastify', atLeast: 0.6, value: (results) => results.ratio('GET /health') },
   { what: '`greet` beside bare Fastify', atLeast: 0.15, value: (results) => results.ratio('greet') },
   { what: '`/bin/echo` beside webhook', atLeast: 1, value: (results) => results.ratio('/bin/echo') },
   { what: '`/bin/echo`: p99 beside that of webhook', atMost: 1, value: (results) => results.ratio('/bin/echo', { field: 'p99Ms' }) },
   { what: '`/bin/echo` beside posix_spawn alone', atLeast: 0.62, value: (results) => results.ratio('/bin/echo', { beside: SPAWN_LIMIT }) },
-  { what: CONTAINED, atLeast: 0.5, value: (results) => results.ratio('/bin/echo, contained') },
+  { what: '`/bin/echo`, contained, beside webhook', atLeast: 0.5, contender: CONTAINED, value: (results) => results.ratio(CONTAINED) },
   { what: '`/health` beside 64 runs: its p99, in idle ones', atMost: 3, value: (results) => results.besides.ratio },
   { what: 'Cold start, seconds', atMost: 1.5, value: ({ gateway }) => median(gateway.startsMs) / 1000 },
   { what: 'Idle RSS, MB', atMost: 160, value: ({ gateway }) => gateway.rss },
@@ -43,7 +43,7 @@ export function reportOf({ facts, samples, besides, programs, notes }) {
     table(START_COLUMNS, programs),
     table(
       TARGET_COLUMNS,
-      TARGETS.map((target) => judge(target, results)),
+      TARGETS.filter(({ contender }) => contender === undefined || contender in REFERENCE).map((target) => judge(target, results)),
     ),
     [bottleneck(results), ...notes].join('\n\n'),
   ].join('\n\n');
