@@ -16,6 +16,7 @@ import { Gateway } from './gateway.js';
 import { MAX_ADDRESS_LENGTH, routableAddress } from './http/address.js';
 import { unwrapAnswers } from './http/answer.js';
 import { acceptJsonBodies } from './http/body-parser.js';
+import { capConnections } from './http/connection-cap.js';
 import { createRequestContext, newId } from './http/request-context.js';
 import { clientLeft, onRequestEnd } from './http/request-end.js';
 import { createSecurityHeaders } from './http/security-headers.js';
@@ -31,6 +32,10 @@ import type { Logger } from 'pino';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** How often requests are looked at that take too long to come: Node's own 30 s would make the times above mean little. */
+const LATE_CHECK_MS = 1_000;
+/** An answer of which the client takes nothing for so long is cut, as nginx' `send_timeout` does. */
+const STALLED_MS = 60_000;
 
 /** The HTTP side of the gateway, ready to listen but not started. */
 export interface Server {
@@ -49,6 +54,7 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
     bodyLimit: settings.BODY_LIMIT,
     trustProxy: settings.TRUSTED_PROXIES ?? false,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: STALLED_MS,
     keepAliveTimeout: 65_000,
     forceCloseConnections: 'idle',
     // Whoever still comes over an open connection is refused in our words.
@@ -56,7 +62,12 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
     rewriteUrl: routableAddress,
     routerOptions: { maxParamLength: MAX_ADDRESS_LENGTH },
     // Node would refuse such a request with a bare line; a hook does in our words.
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: 16 * 1024, requireHostHeader: false },
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: LATE_CHECK_MS,
+      maxHeaderSize: 16 * 1024,
+      requireHostHeader: false,
+    },
     clientErrorHandler: answerClientError,
   });
   const routes = new RoutingTable();
@@ -70,6 +81,11 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
   });
   // Expectations that we do not know are ignored, as RFC 9110, 10.1.1 allows; Node would refuse them with a bare line.
   app.getHttpServer().on('checkExpectation', (request, response) => void app.getHttpServer().emit('request', request, response));
+  capConnections(app.getHttpServer(), {
+    perAddress: settings.CONNECTIONS_PER_ADDRESS,
+    exempt: settings.TRUSTED_PROXIES ?? [],
+    onRefused: () => app.get(Metrics).connectionsRefused.inc(),
+  });
   await addHooks(app, settings, logger);
   app.useGlobalFilters(new ProblemFilter(logger, (code) => app.get(Metrics).errors.inc({ code }), routes));
   serveDocumentation(app);
@@ -91,6 +107,7 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
     request.context = createRequestContext(request.headers, now());
     request.destination = destinationOf(request);
     void reply.headers(ANSWER_HEADERS).header('x-request-id', request.context.requestId);
+    reply.raw.on('timeout', cutStalled);
     done();
   });
   const endListeners = [measureRequests(fastify, app.get(Metrics), now)];
@@ -109,6 +126,11 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
   guardRoutes(fastify, app.get(AccessGate), settings);
   acceptJsonBodies(fastify);
   unwrapAnswers(fastify);
+}
+
+/** The connection has been silent for {@link STALLED_MS}: while a run is waited for it may be, with bytes that nobody takes it may not. */
+function cutStalled(socket: Socket): void {
+  if (socket.writableLength > 0) socket.destroy();
 }
 
 /** Requests that go no further: without a host (RFC 9112, 3.2), or read after their client left, whose address is then unknown. */

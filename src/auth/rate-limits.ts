@@ -3,7 +3,7 @@ import type { Rate } from '../domain/command.js';
 import { GatewayError } from '../domain/errors.js';
 import type { Budget, RateCounter } from '../domain/ports.js';
 import type { Principal } from '../domain/principal.js';
-import { addressBucket } from './address-bucket.js';
+import { addressBucket } from '../http/address-bucket.js';
 import type { AuthObserver, RateScope } from './auth-observer.js';
 
 export interface RateLimitRules {

@@ -88,6 +88,11 @@ export const SETTINGS = {
   RATE_LIMIT_ENABLED: setting(flag, 'true', 'Whether requests are rate-limited'),
   RATE_LIMIT_PER_KEY: setting(rate, '100/min', 'Requests each key may make'),
   RATE_LIMIT_PER_ADDRESS: setting(rate, '300/min', 'Requests each address may make, with or without a key (IPv6 by /64)'),
+  CONNECTIONS_PER_ADDRESS: setting(
+    whole(0, 1_000_000),
+    '512',
+    'Connections each address may have open (IPv6 by /64), TRUSTED_PROXIES excepted; more are closed unread; 0: any number',
+  ),
   BODY_LIMIT: setting(size, '1MiB', 'Largest request body'),
   OUTPUT_LIMIT: setting(size, '1MiB', 'Output kept of one run unless its command says otherwise; the rest is counted and dropped'),
   RUN_TIMEOUT: setting(duration(1), '30s', 'Time a run may take unless its command says otherwise'),

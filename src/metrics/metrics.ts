@@ -19,6 +19,7 @@ export class Metrics {
   readonly httpInFlight = this.gauge('http_requests_in_flight', 'Requests being answered');
   readonly errors = this.counter('errors_total', 'Problems answered, by code', ['code']);
   readonly authFailures = this.counter('auth_failures_total', 'Requests refused for their key', ['reason']);
+  readonly connectionsRefused = this.counter('connections_refused_total', 'Connections closed because their address had too many');
   readonly rateLimited = this.counter('rate_limited_total', 'Requests refused by a rate limit', ['scope']);
   readonly runs = this.counter('runs_total', 'Runs that ended', ['command', 'outcome']);
   readonly runDuration = this.histogram('run_duration_seconds', 'Time from the start of a run to its end', RUN_BUCKETS, ['command']);

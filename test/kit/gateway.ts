@@ -55,6 +55,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
     DATA_DIR: dataDir,
     ENVIRONMENT: 'test',
     RATE_LIMIT_ENABLED: 'false',
+    CONNECTIONS_PER_ADDRESS: '0',
     KILL_GRACE: '300ms',
     // The start-up self-test takes a while; tests of containment ask for it.
     SANDBOX: 'off',

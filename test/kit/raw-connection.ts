@@ -15,13 +15,24 @@ export class RawConnection {
     socket.setEncoding('latin1').on('data', (text: string) => void (this.received += text));
   }
 
-  static async open(url: string): Promise<RawConnection> {
+  /** @param localAddress one of this host's, to be another client: 127.0.0.0/8 are all of them */
+  static async open(url: string, localAddress?: string): Promise<RawConnection> {
     const { hostname, port } = new URL(url);
-    const socket = connect(Number(port), hostname);
+    const socket = connect({ port: Number(port), host: hostname, ...(localAddress === undefined ? {} : { localAddress }) });
     await once(socket, 'connect');
     const connection = new RawConnection(socket);
     connections.add(connection);
     return connection;
+  }
+
+  /** Resolves to true when this has come, to false when the connection ends before. */
+  async has(text: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      const look = () => this.received.includes(text) && resolve(true);
+      this.socket.on('data', look);
+      void this.closed.then(() => resolve(false));
+      look();
+    });
   }
 
   send(bytes: string | Buffer): void {

@@ -1,0 +1,91 @@
+import { expect } from '@jest/globals';
+import type { RunEnvelope } from '../../src/runs/run-envelope.js';
+import { fixture } from '../fixtures/fixture.js';
+import { command } from './commands.js';
+import { eventually } from './eventually.js';
+import type { Caller, Declaration } from './gateway.js';
+import { type Program, type ProgramHome, programHome } from './program.js';
+import { RawConnection } from './raw-connection.js';
+import { requestText } from './raw-http.js';
+
+export const MIB = 1024 ** 2;
+export const GIB = 1024 * MIB;
+export const KEPT = 1 * MIB;
+
+const flood = (exec: readonly string[]): Declaration =>
+  command({ exec: [...exec, '{bytes}'], params: { bytes: { type: 'integer', min: 0 } }, limits: { output: '1MiB' }, timeout: '30min' });
+
+/** A gateway whose commands print more than anybody wants, and a caller of it. */
+export class FloodedGateway {
+  private constructor(
+    readonly home: ProgramHome,
+    readonly program: Program,
+    readonly caller: Caller,
+  ) {}
+
+  /** Warmed up: what the first megabytes cost is no growth. */
+  static async start(): Promise<FloodedGateway> {
+    const home = programHome({
+      commands: {
+        line: flood([fixture('floods-stdout')]),
+        lines: flood([fixture('floods-lines')]),
+        stderr: flood([fixture('floods-stderr')]),
+        both: flood([fixture('floods-both')]),
+        endless: command({ exec: [fixture('endless-line')], limits: { output: '1MiB' }, timeout: '3s' }),
+      },
+    });
+    const program = await home.serve();
+    const gateway = new FloodedGateway(home, program, await program.as(home.adminKey));
+    for (const name of ['line', 'lines', 'stderr', 'both']) {
+      await Promise.all(Array.from({ length: 4 }, () => gateway.pass(name, 4 * MIB)));
+    }
+    return gateway;
+  }
+
+  /** Lets so many bytes pass: as much as the limit is kept of them, they are told to be cut, and the end is seen. */
+  async pass(name: string, bytes: number): Promise<void> {
+    const run = await this.caller.run(name, { bytes });
+    expect({ ...told(run), kept: keptOf(run) }).toEqual({
+      status: 'succeeded',
+      outcome: { kind: 'exited', code: 0 },
+      truncated: true,
+      kept: KEPT,
+    });
+  }
+
+  /** A line that ends only because its run is ended. */
+  async passEndless(): Promise<void> {
+    const run = await this.caller.run('endless');
+    const outcome = { kind: 'timed_out', afterMs: 3_000 };
+    expect({ ...told(run), kept: keptOf(run) }).toEqual({ status: 'timed_out', outcome, truncated: true, kept: KEPT });
+  }
+
+  /** Opens a stream of a new run, of which nobody reads, and gives the run when it has ended all the same. */
+  async passUnread(name: string, bytes: number): Promise<void> {
+    const { url, key } = this.caller;
+    const body = JSON.stringify({ command: name, args: { bytes } });
+    const connection = await RawConnection.open(url);
+    connection.pause();
+    const before = await this.newest(name);
+    connection.send(requestText('POST', '/stream', [`X-API-Key: ${key}`, 'Content-Type: application/json'], body));
+    const ended = await eventually(async () => {
+      const id = await this.newest(name);
+      if (id === undefined || id === before) return false;
+      const run = (await this.caller.get<RunEnvelope>(`/runs/${id}`)).body;
+      return run.finishedAt !== null && run;
+    }, 10 * 60_000);
+    expect({ ...told(ended), kept: keptOf(ended) }).toMatchObject({ status: 'succeeded', truncated: true, kept: KEPT });
+  }
+
+  private async newest(name: string): Promise<string | undefined> {
+    return (await this.caller.get<{ items: { id: string }[] }>(`/runs?command=${name}&limit=1`)).body.items[0]?.id;
+  }
+}
+
+function told({ status, outcome, truncated }: RunEnvelope): Pick<RunEnvelope, 'status' | 'outcome' | 'truncated'> {
+  return { status, outcome, truncated };
+}
+
+function keptOf({ stdout, stderr }: RunEnvelope): number {
+  return Buffer.byteLength(stdout) + Buffer.byteLength(stderr);
+}
