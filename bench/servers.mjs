@@ -24,7 +24,14 @@ export const ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin', HOM
 export const ECHO = ['/bin/echo', 'hello'];
 
 /** The gateway's commands that run it: each is a contender of that name, and one that is contained in another way is another entry. */
-export const ECHO_COMMANDS = [{ name: '/bin/echo', command: 'echo', declaration: { summary: 'Prints hello', exec: ECHO, effect: 'read' } }];
+export const ECHO_COMMANDS = [
+  {
+    name: '/bin/echo',
+    command: 'echo',
+    declaration: { summary: 'Prints hello', exec: ECHO, effect: 'read', sandbox: { profile: 'host' } },
+  },
+  { name: '/bin/echo, contained', command: 'echo.contained', declaration: { summary: 'Prints hello', exec: ECHO, effect: 'read' } },
+];
 
 export const bareFastify = {
   name: 'Bare Fastify',
