@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, existsSync, renameSync, rmSync, truncateSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, renameSync, rmSync, truncateSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Page } from '../src/domain/audit.js';
@@ -15,12 +17,13 @@ import type { Operation } from './kit/history-checker.js';
 import { removeHomes } from './kit/program.js';
 import { SmallDisk, withSmallDisk } from './kit/small-disk.js';
 import { withStrace } from './kit/strace.js';
-import { where } from './kit/where.js';
+import { where, wherePermitted } from './kit/where.js';
 import { witnessHome } from './kit/witness-home.js';
 
 afterEach(stopGateways);
 afterEach(removeHomes);
 
+const withImmutable = wherePermitted(canMakeImmutable(), 'files cannot be made immutable here');
 const withDevFull = where(existsSync('/dev/full'), 'there is no /dev/full');
 
 describe('an fsync that fails', () => {
@@ -145,22 +148,51 @@ describe('a run that waits for its turn', () => {
 });
 
 describe('a database that is', () => {
-  it.each(MISFORTUNES)('%s is noticed without anybody asking, and takes no more writes', async (_what, reason, happen) => {
-    const log: string[] = [];
-    const gateway = await startGateway({ commands: { quick: witness('/dev/null') }, onLog: (line) => void log.push(line) });
-    const admin = await gateway.as('admin');
-    expect((await admin.run('quick')).status).toBe('succeeded');
-    happen(join(gateway.dataDir, 'sallyport.db'));
-    const [alarm = ''] = await eventually(() => {
-      const found = log.filter((line) => line.includes('the store takes no writes until the gateway is restarted'));
-      return found.length > 0 ? found : false;
-    }, 5_000);
-    expect(JSON.parse(alarm)).toMatchObject({ level: expect.anything(), reason: expect.stringMatching(reason) });
-    expect((await admin.get('/ready')).body).toEqual({ ...UNREADY, restartRequired: true });
-    await expectRefused(admin, '/dev/null');
-    expect(gateway.launches).toHaveLength(1);
+  it.each(MISFORTUNES)('%s is noticed without anybody asking, and takes no more writes', (_what, reason, happen) =>
+    expectNoticed(reason, happen),
+  );
+
+  withImmutable('made immutable is noticed too, although open files do not feel it', async () => {
+    let file = '';
+    try {
+      await expectNoticed(/write-protected/, (database) => {
+        file = database;
+        chattr('+i', file);
+      });
+    } finally {
+      chattr('-i', file);
+    }
   });
 });
+
+async function expectNoticed(reason: RegExp, happen: (file: string) => void): Promise<void> {
+  const log: string[] = [];
+  const gateway = await startGateway({ commands: { quick: witness('/dev/null') }, onLog: (line) => void log.push(line) });
+  const admin = await gateway.as('admin');
+  expect((await admin.run('quick')).status).toBe('succeeded');
+  happen(join(gateway.dataDir, 'sallyport.db'));
+  const [alarm = ''] = await eventually(() => {
+    const found = log.filter((line) => line.includes('the store takes no writes until the gateway is restarted'));
+    return found.length > 0 ? found : false;
+  }, 5_000);
+  expect(JSON.parse(alarm)).toMatchObject({ level: expect.anything(), reason: expect.stringMatching(reason) });
+  expect((await admin.get('/ready')).body).toEqual({ ...UNREADY, restartRequired: true });
+  await expectRefused(admin, '/dev/null');
+  expect(gateway.launches).toHaveLength(1);
+}
+
+function chattr(flag: '+i' | '-i', file: string): boolean {
+  return spawnSync('chattr', [flag, file]).status === 0;
+}
+
+/** Takes rights, and a file system that knows the attribute. */
+function canMakeImmutable(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'immutable-'));
+  const can = chattr('+i', folder);
+  chattr('-i', folder);
+  rmSync(folder, { recursive: true });
+  return can;
+}
 
 describe('a log that cannot be written', () => {
   withDevFull('stops neither runs nor the end', async () => {

@@ -10,32 +10,40 @@ import { withStrace } from './kit/strace.js';
 afterEach(removeHomes);
 
 describe('a disk that does not answer', () => {
-  withStrace('costs a caller five seconds once and the others none; what was in doubt is settled when it answers', async () => {
-    const { home, server, admin } = await servedUnder(syncFault(2, 'intent', 'delay_enter=7000000'));
-    const history: Operation[] = [];
-    const client = new Chronicler(admin, history);
-    await client.run('quick', 'before');
-    const { outcome, startedAt, endedAt } = await client.run('quick', 'hanging');
-    expect(outcome).toBe('rejected');
-    expect(endedAt - startedAt).toBeGreaterThan(4_900);
-    expect(endedAt - startedAt).toBeLessThan(6_000);
-    await expectRefused(admin, home.marks);
-    expect((await admin.get('/ready')).body).toEqual(UNREADY);
-    await expectTold(server, { level: 'error', reason: 'The disk does not answer.' });
-    await eventually(async () => (await admin.get('/ready')).status === 200, 5_000);
-    const { runs } = await eventually(() => expectSound(history, admin, home.marks));
-    expect(runs.map(({ args, status }) => [args['mark'], status])).toEqual([
-      ['hanging', 'rejected'],
-      ['before', 'succeeded'],
-    ]);
-  });
+  withStrace(
+    'costs a caller five seconds once and the others none; what was in doubt is settled when it answers',
+    async () => {
+      const { home, server, admin } = await servedUnder(syncFault(2, 'intent', 'delay_enter=7000000'));
+      const history: Operation[] = [];
+      const client = new Chronicler(admin, history);
+      await client.run('quick', 'before');
+      const { outcome, startedAt, endedAt } = await client.run('quick', 'hanging');
+      expect(outcome).toBe('rejected');
+      expect(endedAt - startedAt).toBeGreaterThan(4_900);
+      expect(endedAt - startedAt).toBeLessThan(6_000);
+      await expectRefused(admin, home.marks);
+      expect((await admin.get('/ready')).body).toEqual(UNREADY);
+      await expectTold(server, { level: 'error', reason: 'The disk does not answer.' });
+      await eventually(async () => (await admin.get('/ready')).status === 200, 5_000);
+      const { runs } = await eventually(() => expectSound(history, admin, home.marks));
+      expect(runs.map(({ args, status }) => [args['mark'], status])).toEqual([
+        ['hanging', 'rejected'],
+        ['before', 'succeeded'],
+      ]);
+    },
+    60_000,
+  );
 
-  withStrace('while an outcome is recorded keeps it: one end, the true one, without a restart', async () => {
-    const { home, admin } = await servedUnder(syncFault(1, 'outcome', 'delay_enter=6000000'));
-    const history: Operation[] = [];
-    const { runId = '' } = await new Chronicler(admin, history).run('quick', 'done');
-    expect(history).toMatchObject([{ outcome: 'unknown' }]);
-    await eventually(async () => (await admin.get<RunEnvelope>(`/runs/${runId}`)).body.status === 'succeeded', 5_000);
-    await expectSound(history, admin, home.marks);
-  });
+  withStrace(
+    'while an outcome is recorded keeps it: one end, the true one, without a restart',
+    async () => {
+      const { home, admin } = await servedUnder(syncFault(1, 'outcome', 'delay_enter=6000000'));
+      const history: Operation[] = [];
+      const { runId = '' } = await new Chronicler(admin, history).run('quick', 'done');
+      expect(history).toMatchObject([{ outcome: 'unknown' }]);
+      await eventually(async () => (await admin.get<RunEnvelope>(`/runs/${runId}`)).body.status === 'succeeded', 5_000);
+      await expectSound(history, admin, home.marks);
+    },
+    60_000,
+  );
 });
