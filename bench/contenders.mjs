@@ -1,26 +1,34 @@
 // What is asked of the servers, and what a right answer looks like.
 import { readFileSync } from 'node:fs';
+import { measure } from './measure.mjs';
+import { CGI_PAGE, ECHO_COMMANDS } from './servers.mjs';
+import { SPAWN_LIMIT } from './spawn-limit.mjs';
 
 const json = { 'content-type': 'application/json' };
+
+const WEBHOOK = 'webhook /bin/echo';
 
 /** What each contender is measured against, at the same number of connections. */
 export const REFERENCE = {
   'GET /health': 'Bare Fastify',
   'GET /auth/me': 'Bare Fastify',
   greet: 'Bare Fastify',
-  '/bin/echo': 'webhook /bin/echo',
+  ...Object.fromEntries(ECHO_COMMANDS.map(({ name }) => [name, WEBHOOK])),
+  [WEBHOOK]: SPAWN_LIMIT,
+  'lighttpd CGI /bin/echo': WEBHOOK,
 };
 
-/** The contenders in the order of the report. `webhook` is undefined where it is not installed. */
-export function contendersOf([bareFastify, gateway, webhook]) {
+/** The contenders in the order of the report. Of servers that are not installed there are none. */
+export function contendersOf({ bareFastify, gateway, webhook, lighttpd }) {
   const key = { 'x-api-key': keyOf(gateway) };
   return [
     contender('Bare Fastify', bareFastify, { path: '/' }, ({ hello }) => hello === 'world'),
     contender('GET /health', gateway, { path: '/health' }, ({ status }) => status === 'ok'),
     contender('GET /auth/me', gateway, { path: '/auth/me', headers: key }, ({ role }) => role === 'admin'),
     run('greet', gateway, { command: 'greet', headers: key, prints: 'Hello.\n' }),
-    run('/bin/echo', gateway, { command: 'echo', headers: key, prints: 'hello\n' }),
-    ...(webhook ? [hook('webhook /bin/echo', webhook)] : []),
+    ...ECHO_COMMANDS.map(({ name, command }) => run(name, gateway, { command, headers: key, prints: 'hello\n' })),
+    ...(webhook ? [hook(WEBHOOK, webhook)] : []),
+    ...(lighttpd ? [page('lighttpd CGI /bin/echo', lighttpd)] : []),
   ];
 }
 
@@ -40,9 +48,15 @@ function hook(name, server) {
   return contender(name, server, request, (body) => body === 'hello\n');
 }
 
+/** Its program prints the path of the page, which takes it as long as any other word. */
+function page(name, server) {
+  return contender(name, server, { path: `/${CGI_PAGE}` }, (body) => body.endsWith(`/${CGI_PAGE}\n`));
+}
+
 function contender(name, server, { path, method = 'GET', headers = {}, body }, isRight) {
   const request = { url: server.url + path, method, headers, body };
-  return { name, server, request, check: (signal) => check({ name, request, isRight }, signal) };
+  const one = { name, server, request, check: (signal) => check({ name, request, isRight }, signal) };
+  return { ...one, measure: (given) => measure(one, given) };
 }
 
 async function check({ name, request: { url, ...init }, isRight }, signal) {

@@ -5,6 +5,7 @@ import { availableParallelism, loadavg, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { ENVIRONMENT } from './servers.mjs';
 
 const execute = promisify(execFile);
 
@@ -29,10 +30,19 @@ function fileSystemOf(path) {
   return mounts.reduce((found, mount) => (mount[1].length >= found[1].length ? mount : found))[2];
 }
 
-/** Its version; undefined when it is not installed. */
+/** Its version; undefined when it is not installed where servers are looked for. */
 export async function webhookVersion() {
-  const { stdout } = await execute('webhook', ['-version']).catch(() => ({ stdout: '' }));
-  return /version (\S+)/.exec(stdout)?.[1];
+  return /version (\S+)/.exec(await outputOf('webhook', '-version'))?.[1];
+}
+
+/** The same of lighttpd. */
+export async function lighttpdVersion() {
+  return /lighttpd\/(\S+)/.exec(await outputOf('lighttpd', '-v'))?.[1];
+}
+
+async function outputOf(file, ...args) {
+  const { stdout } = await execute(file, args, { env: ENVIRONMENT }).catch(() => ({ stdout: '' }));
+  return stdout;
 }
 
 /** The machine in one line. The load average tells whether it had anything else to do. */

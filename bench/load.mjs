@@ -13,6 +13,7 @@ const GRACE_MS = 20_000;
 /**
  * What the generators have in common: loads `request` (`{url, method, headers, body}`) over `connections` for `seconds`, and resolves
  * to `{requests, seconds, p50Ms, p99Ms, failures}`. `requests` were answered within the time; failures are refused or broken ones.
+ * The probe takes one connection, whatever it is told, and pauses between its requests.
  */
 const GENERATORS = {
   wrk: ({ url, method, headers, body }, { connections, seconds }) => [
@@ -27,6 +28,7 @@ const GENERATORS = {
     method,
     body ?? '',
   ],
+  probe: (request, { seconds }) => [process.execPath, fileBeside('probe.mjs'), JSON.stringify({ ...request, seconds })],
   autocannon: (request, { connections, seconds }) => [
     process.execPath,
     fileBeside('autocannon.mjs'),
@@ -41,6 +43,9 @@ export async function chooseLoad(wanted) {
   const name = wrk ? 'wrk' : 'autocannon';
   return { name: wrk ?? `autocannon ${autocannonVersion()}`, run: (...given) => run(GENERATORS[name], ...given) };
 }
+
+/** Asks now and then over one connection, while others load. */
+export const probe = (request, given) => run(GENERATORS.probe, request, given);
 
 async function run(commandOf, request, { connections, seconds, signal }) {
   const [file, ...args] = commandOf(request, { connections, seconds });

@@ -1,6 +1,7 @@
 // What a program costs, as Linux accounts for it in /proc, and what a contender does under load.
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { probe } from './load.mjs';
 
 /** USER_HZ, in which /proc counts time, whatever the kernel's own tick is. */
 const MS_PER_TICK = 10;
@@ -85,6 +86,24 @@ export async function measure(contender, { load, connections, seconds, signal })
     loadCores: loadMs / 1000 / result.seconds,
     ...memoryOf(family),
   };
+}
+
+/** The load begins so long before the probe, and goes on after it. */
+const LEAD_MS = 300;
+
+/**
+ * What one caller who asks the light contender now and then sees, with nothing else to do and beside the load of the heavy one.
+ * @returns `{idle, beside, heavy}`: results of the probe and of the load generator
+ */
+export async function measureBeside({ light, heavy }, { load, connections, seconds, signal }) {
+  const ask = () => probe(light.request, { seconds, signal });
+  const idle = await ask();
+  const [heavyResult, beside] = await Promise.all([
+    load.run(heavy.request, { connections, seconds: seconds + 1, signal }),
+    sleep(LEAD_MS, undefined, { signal }).then(ask),
+  ]);
+  await sleep(SETTLE_MS, undefined, { signal });
+  return { idle, beside, heavy: heavyResult };
 }
 
 export function median(values) {

@@ -1,17 +1,18 @@
-// Measures the gateway beside bare Fastify and webhook, all in one interleaved run. What the figures mean: README.md beside this file.
+// Measures the gateway beside bare Fastify, webhook, lighttpd and what the machine can do at all, in one interleaved run. What the figures mean: README.md beside this file.
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { checkRuns, contendersOf } from './contenders.mjs';
-import { describeHost, makeFolder, webhookVersion } from './host.mjs';
+import { describeHost, lighttpdVersion, makeFolder, webhookVersion } from './host.mjs';
 import { chooseLoad } from './load.mjs';
-import { measure, memoryOf } from './measure.mjs';
+import { measureBeside, memoryOf } from './measure.mjs';
 import { reportOf, writeReadme } from './report.mjs';
-import { bareFastify, gateway, start, webhook } from './servers.mjs';
+import { bareFastify, gateway, lighttpd, start, webhook } from './servers.mjs';
+import { spawnLimit } from './spawn-limit.mjs';
 
 const HELP = `Usage: npm run bench -- [options]
 
-  --quick           one round, without 16 connections: a glance in some 20 s
+  --quick           one round, without 16 connections: a glance in half a minute
   --rounds N        rounds of each contender (3)
   --seconds N       length of a round, whole seconds (1)
   --load NAME       wrk or autocannon (wrk when it is installed)
@@ -20,6 +21,10 @@ const HELP = `Usage: npm run bench -- [options]
 
 /** Time a started server gets to come to rest before its idle memory is read. */
 const REST_MS = 1_000;
+/** At 200 requests a second, for a p99 that is more than one of them. */
+const PROBE_SECONDS = 2;
+/** What a caller sees of the first while so many connections ask for the second. */
+const BESIDE = { light: 'GET /health', heavy: '/bin/echo', connections: 64 };
 const WARM_UP = { connections: 64, seconds: 1 };
 
 const { values: options } = parseArgs({
@@ -45,23 +50,39 @@ async function main() {
   await using stack = new AsyncDisposableStack();
   const host = describeHost();
   const load = await chooseLoad(options.load);
-  const version = await webhookVersion();
+  const versions = { webhook: await webhookVersion(), lighttpd: await lighttpdVersion() };
   const folder = makeFolder();
   stack.defer(() => rmSync(folder.path, { recursive: true, force: true }));
-  const programs = [bareFastify, gateway, ...(version ? [webhook] : [])];
   const surroundings = { folder: folder.path, signal };
+  const limit = await spawnLimit(surroundings);
+  const programs = [bareFastify, gateway, ...(versions.webhook ? [webhook] : []), ...(versions.lighttpd ? [lighttpd] : [])];
   const starts = await measureStarts(programs, plan.starts, surroundings);
   const servers = await startAll(programs, stack, surroundings);
   const idle = servers.map(({ name, family }) => ({ name, startsMs: starts.get(name), ...memoryOf(family) }));
-  const samples = await measureAll(contendersOf(servers), { ...plan, load, signal });
+  const contenders = [...contendersOf(named(servers)), ...(limit ? [limit] : [])];
+  const measured = await measureAll(contenders, { ...plan, load, signal });
   const report = reportOf({
-    facts: factsOf({ host, load, version, folder, plan }),
-    samples,
+    facts: factsOf({ host, load, versions, folder, plan }),
+    ...measured,
     programs: idle,
-    notes: version ? [] : ['webhook was skipped: it is not installed (Debian: `apt-get install webhook`).'],
+    notes: notesOf({ ...versions, limit }),
   });
   console.log(report);
   if (options.write) await writeReadme(report);
+}
+
+function named(servers) {
+  const of = (program) => servers.find(({ name }) => name === program.name);
+  return { bareFastify: of(bareFastify), gateway: of(gateway), webhook: of(webhook), lighttpd: of(lighttpd) };
+}
+
+/** What was left out, and what it would take. */
+function notesOf({ webhook, lighttpd, limit }) {
+  return [
+    ...(webhook ? [] : ['webhook was skipped: it is not installed (Debian: `apt-get install webhook`).']),
+    ...(lighttpd ? [] : ['lighttpd was skipped: it is not installed (Debian: `apt-get install lighttpd`).']),
+    ...(limit ? [] : ['The limit of the machine was not measured: there is no C compiler `cc` (Debian: `apt-get install gcc`).']),
+  ];
 }
 
 function planOf({ quick, rounds, seconds }) {
@@ -102,36 +123,51 @@ async function startAll(programs, stack, surroundings) {
 async function measureAll(contenders, { rounds, seconds, connections, load, signal }) {
   const warmUps = [];
   const samples = [];
+  const besides = [];
   for (const contender of contenders) {
     progress(`warming up ${contender.name}`);
-    warmUps.push(await measure(contender, { ...WARM_UP, load, signal }));
+    warmUps.push(await contender.measure({ ...WARM_UP, load, signal }));
   }
   for (let round = 1; round <= rounds; round += 1) {
     for (const count of connections) {
       for (const contender of round % 2 === 1 ? contenders : contenders.toReversed()) {
         progress(`round ${round} of ${rounds}: ${contender.name}, ${count} connections`);
-        samples.push(await measure(contender, { load, connections: count, seconds, signal }));
+        samples.push(await contender.measure({ load, connections: count, seconds, signal }));
       }
     }
+    progress(`round ${round} of ${rounds}: ${BESIDE.light} beside ${BESIDE.heavy}`);
+    besides.push(await besideOf(contenders, { load, seconds: PROBE_SECONDS, signal }));
   }
   progress('');
-  await checkAllRuns(contenders, [...warmUps, ...samples], signal);
-  return samples;
+  const heavy = besides.map(({ heavy: { requests } }) => ({
+    contender: BESIDE.heavy,
+    answered: requests,
+    connections: BESIDE.connections,
+  }));
+  await checkAllRuns(contenders, [...warmUps, ...samples, ...heavy], signal);
+  return { samples, besides };
+}
+
+function besideOf(contenders, given) {
+  const of = (wanted) => contenders.find(({ name }) => name === wanted);
+  return measureBeside({ light: of(BESIDE.light), heavy: of(BESIDE.heavy) }, { ...given, connections: BESIDE.connections });
 }
 
 async function checkAllRuns(contenders, samples, signal) {
-  const runners = contenders.filter(({ request, server }) => server.name === gateway.name && request.method === 'POST');
+  const runners = contenders.filter(({ request, server }) => server?.name === gateway.name && request.method === 'POST');
   const ours = samples.filter(({ contender }) => runners.some(({ name }) => name === contender));
   const total = (field) => ours.reduce((sum, sample) => sum + sample[field], 0);
   await checkRuns(runners[0].server, { answered: total('answered'), abandoned: total('connections'), signal });
 }
 
-function factsOf({ host, load, version, folder, plan }) {
+function factsOf({ host, load, versions, folder, plan }) {
   const { rounds, seconds, starts } = plan;
   return [
     `${new Date().toISOString().slice(0, 10)}: ${host}`,
     `load by ${load.name}, ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s, interleaved; medians of rounds, ratios within rounds; cold starts: median of ${starts}`,
-    `database on ${folder.fileSystem}; the gateway's log, a line a request, goes to a file; ${version ? `webhook ${version}` : 'no webhook'}`,
+    `database on ${folder.fileSystem}; the gateway's log, a line a request, goes to a file; ${Object.entries(versions)
+      .map(([name, version]) => (version ? `${name} ${version}` : `no ${name}`))
+      .join('; ')}`,
   ];
 }
 

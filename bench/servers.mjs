@@ -18,10 +18,13 @@ const POLL_MS = 2;
  * What programs get that the gateway runs. webhook hands on its own environment, so the servers get the same: the locale alone makes a
  * quarter of the time that /bin/echo takes.
  */
-const ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/nonexistent', LANG: 'C' };
+export const ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin', HOME: '/nonexistent', LANG: 'C' };
 
-/** What both run. Block form: echo finds no terminal, no shell and no stdin in either. */
-const ECHO = ['/bin/echo', 'hello'];
+/** What all of them run. Block form: echo finds no terminal, no shell and no stdin in any. */
+export const ECHO = ['/bin/echo', 'hello'];
+
+/** The gateway's commands that run it: each is a contender of that name, and one that is contained in another way is another entry. */
+export const ECHO_COMMANDS = [{ name: '/bin/echo', command: 'echo', declaration: { summary: 'Prints hello', exec: ECHO, effect: 'read' } }];
 
 export const bareFastify = {
   name: 'Bare Fastify',
@@ -36,8 +39,8 @@ export const gateway = {
     const catalogue = join(folder, 'commands');
     mkdirSync(catalogue);
     copyFileSync(repository('commands/greet.yaml'), join(catalogue, 'greet.yaml'));
-    const echo = { summary: 'Prints hello', exec: ECHO, effect: 'read' };
-    writeFileSync(join(catalogue, 'echo.yaml'), JSON.stringify({ commands: { echo } }));
+    const commands = Object.fromEntries(ECHO_COMMANDS.map(({ command, declaration }) => [command, declaration]));
+    writeFileSync(join(catalogue, 'echo.yaml'), JSON.stringify({ commands }));
     return {
       file: process.execPath,
       // As npm start does it.
@@ -70,6 +73,33 @@ export const webhook = {
     return { file: 'webhook', args: ['-hooks', hooks, '-ip', '127.0.0.1', '-port', String(port)], env: {} };
   },
 };
+
+/** A classic: the web server starts the program for each request and sends on what it prints. It is handed the path of the page asked for. */
+export const lighttpd = {
+  name: 'lighttpd',
+  readyPath: '/ready.txt',
+  prepare: (folder, port) => {
+    const pages = join(folder, 'pages');
+    mkdirSync(pages);
+    writeFileSync(join(pages, 'ready.txt'), 'ready\n');
+    writeFileSync(join(pages, CGI_PAGE), '', { mode: 0o755 });
+    const settings = join(folder, 'lighttpd.conf');
+    writeFileSync(
+      settings,
+      [
+        'server.modules = ("mod_cgi")',
+        'server.bind = "127.0.0.1"',
+        `server.port = ${port}`,
+        `server.document-root = "${pages}"`,
+        'server.max-keep-alive-requests = 65535',
+        `cgi.assign = (".cgi" => "${ECHO[0]}")`,
+      ].join('\n'),
+    );
+    return { file: 'lighttpd', args: ['-D', '-f', settings], env: {} };
+  },
+};
+
+export const CGI_PAGE = 'hello.cgi';
 
 /**
  * Starts a program and waits until it is ready. Its output goes to the file `log`.

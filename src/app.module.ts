@@ -55,6 +55,8 @@ export interface Ingredients {
   readonly settings: Settings;
   readonly logger: Logger;
   readonly catalogueVariable: LoadedSettings['catalogueVariable'];
+  /** Whether this process serves nothing but the gateway. */
+  readonly ownsProcess?: boolean;
 }
 
 /** Knows every room, picks the adapters, and does nothing else. Nothing here starts by itself: {@link Gateway} does that. */
@@ -132,7 +134,7 @@ function tellTrouble(logger: Logger, trouble: Trouble | undefined): void {
   else logger.error({ reason: trouble.reason }, 'the store cannot be written; nothing runs until it can');
 }
 
-function execution({ settings, logger, catalogueVariable }: Ingredients): Provider[] {
+function execution({ settings, logger, catalogueVariable, ownsProcess = false }: Ingredients): Provider[] {
   return [
     {
       provide: Catalogue,
@@ -150,9 +152,16 @@ function execution({ settings, logger, catalogueVariable }: Ingredients): Provid
     { provide: CatalogueProbe, inject: [Catalogue], useFactory: (catalogue: Catalogue) => new CatalogueProbe(catalogue) },
     {
       provide: ProcessLauncher,
-      useFactory: () =>
+      inject: [Catalogue],
+      useFactory: (catalogue: Catalogue) =>
         new ProcessLauncher({
-          containment: { mode: settings.SANDBOX, folder: resolve(settings.DATA_DIR, 'sandbox'), hidden: ownFiles(settings) },
+          ownsProcess,
+          containment: {
+            mode: settings.SANDBOX,
+            folder: resolve(settings.DATA_DIR, 'sandbox'),
+            hidden: ownFiles(settings),
+            places: () => catalogue.all().flatMap(({ places }) => places),
+          },
           onHostLost: (host) => logger.error(host, 'an executor host went away; its runs are lost and a new one starts'),
         }),
     },

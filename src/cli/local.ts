@@ -19,10 +19,13 @@ export async function withLocalRooms<T>(work: (rooms: LocalRooms) => Promise<T>)
     { LOG_LEVEL: settings.LOG_LEVEL === 'info' ? 'warn' : settings.LOG_LEVEL, LOG_FORMAT: settings.LOG_FORMAT },
     { fd: 2 },
   );
-  const context = await NestFactory.createApplicationContext(AppModule.register({ settings, logger, catalogueVariable }), {
-    logger: new NestLogger(logger),
-    abortOnError: false,
-  });
+  const context = await NestFactory.createApplicationContext(
+    AppModule.register({ settings, logger, catalogueVariable, ownsProcess: true }),
+    {
+      logger: new NestLogger(logger),
+      abortOnError: false,
+    },
+  );
   const gateway = context.get(Gateway);
   try {
     return await work({ context, gateway });

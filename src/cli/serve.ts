@@ -14,7 +14,7 @@ const LAST_ANSWERS_MS = 1_000;
 export async function serve(): Promise<void> {
   const { settings, catalogueVariable } = loadSettings();
   const logger = createLogger(settings, { fd: 1 });
-  const server = await createServer({ settings, logger, catalogueVariable });
+  const server = await createServer({ settings, logger, catalogueVariable, ownsProcess: true });
   const connections = new Connections(server.app.getHttpServer());
   const hurry = new AbortController();
   let drainedBy = 0;

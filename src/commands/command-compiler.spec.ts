@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { commandOf, refusalsOf, temporaryFolder } from '../../test/kit/catalogue-of.js';
 import type { ProcessInvocation } from '../domain/command.js';
@@ -182,10 +184,40 @@ describe('a command', () => {
   });
 
   it('prepares many calls at once without mixing them up (T15)', async () => {
-    const command = await commandOf({ exec: ['echo', '{a}', '{p}'], params: { a: text, p: { type: 'path', root: '/', default: 'tmp' } } });
+    const command = await commandOf({
+      exec: ['echo', '{a}', '{p}'],
+      params: { a: text, p: { type: 'path', root: '/usr', default: 'bin' } },
+    });
     const calls = await Promise.all(
       Array.from({ length: 500 }, async (_, index) => (await processOf(command, { a: `n${index}` })).argv[1]),
     );
     expect(calls).toEqual(calls.map((_, index) => `n${index}`));
+  });
+});
+
+describe('the sandbox of a command', () => {
+  const inFolder = temporaryFolder();
+  const [work, sub, other] = ['work', 'work/sub', 'other'].map((name) => join(inFolder, name)) as [string, string, string];
+  mkdirSync(sub, { recursive: true });
+  mkdirSync(other);
+
+  it('shows the roots of its path params and its working folder, which can be written where a folder around them can', async () => {
+    const params = { a: { type: 'path', root: sub, default: '.' }, b: { type: 'path', root: other, default: '.' } };
+    const command = await commandOf({ exec: ['echo', '{a}', '{b}'], params, cwd: work, effect: 'change', sandbox: { write: [work] } });
+    expect((await processOf(command)).sandbox).toEqual({ profile: 'workspace', read: [other], write: [work] });
+    expect(command.places.toSorted()).toEqual([other, work]);
+  });
+
+  it.each([
+    ['read', { sandbox: { read: ['/'] } }, 'sandbox.read.0'],
+    ['write', { effect: 'change', sandbox: { write: ['/'] } }, 'sandbox.write.0'],
+    ['read: devices', { sandbox: { read: ['/dev'] } }, 'sandbox.read.0'],
+    ['root', { exec: ['echo', '{p}'], params: { p: { type: 'path', root: '/' } } }, 'params.p.root'],
+  ])('shows no folder of the kernel: %s', async (_name, declaration, path) => {
+    await expect(commandOf({ exec: ['echo'], ...declaration })).rejects.toThrow(
+      `${path}: holds folders of the kernel, which no sandbox shows: name a folder below it, or the profile host`,
+    );
+    const outside = await commandOf({ exec: ['echo'], ...declaration, sandbox: { profile: 'host' } });
+    expect(outside.places).toEqual([]);
   });
 });

@@ -13,6 +13,8 @@ export interface CompiledCommand extends Command {
   readonly description: string | null;
   /** Arguments that a person could start from. */
   readonly example: Readonly<Record<string, unknown>>;
+  /** Files and folders that its sandbox shows, real and absolute. */
+  readonly places: readonly string[];
   /** A word typed by a person as a raw value of the param; undefined when it cannot be one. */
   argumentFromText(param: string, text: string): unknown;
 }
@@ -53,6 +55,7 @@ export function compileCommand(
     argumentsSchema: check.jsonSchema,
     prepare: preparer(check, version, invoke, surroundings.envSecrets),
     example: exampleOf(declaration),
+    places: [...surroundings.sandbox.read, ...surroundings.sandbox.write],
     argumentFromText(param: string, text: string): unknown {
       const found = Object.hasOwn(declaration.params, param) ? declaration.params[param] : undefined;
       return found && typeOf(found).fromText(text, found);

@@ -41,6 +41,11 @@ export function isInside(folder: string, path: string): boolean {
   return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way));
 }
 
+/** Whether a sandbox that showed it would show what the kernel offers to the host: processes, settings, devices. */
+export function hasKernelFolder(path: string): boolean {
+  return [...KERNEL_FOLDERS, '/dev'].some((folder) => isInside(path, folder) || isInside(folder, path));
+}
+
 export function inKernelFolder(path: string): boolean {
   return KERNEL_FOLDERS.some((folder) => isInside(folder, path));
 }

@@ -6,7 +6,7 @@ import type { CommandDeclaration } from './catalogue-schema.js';
 import type { Surroundings } from './command-compiler.js';
 import { baseEnvironment, expandVariables, namesSecret } from './environment.js';
 import { findProgram } from './executables.js';
-import { inKernelFolder } from './path-jail.js';
+import { hasKernelFolder, inKernelFolder, isInside } from './path-jail.js';
 import { profileOf } from './declaration-rules.js';
 import { parsePlaceholder } from './templates.js';
 
@@ -56,22 +56,40 @@ async function resolveRoots(declaration: CommandDeclaration, host: Host, report:
 
 /** The roots of path params and the working folder are always to be seen: they are declared. */
 async function resolveSandbox(
-  { sandbox, effect }: CommandDeclaration,
+  { sandbox, effect, builtin }: CommandDeclaration,
   host: Host,
   { roots, cwd }: { roots: ReadonlyMap<string, string>; cwd: string | undefined },
   report: Report,
 ): Promise<Sandbox> {
   const profile = profileOf(sandbox.profile, effect);
-  if (profile === 'host') return { profile, read: [], write: [] };
-  const read: string[] = [...roots.values(), ...(cwd === undefined || cwd === '/' ? [] : [cwd])];
-  const write: string[] = [];
-  for (const [index, text] of sandbox.read.entries()) add(read, await resolvePlace(text, ['sandbox', 'read', index], host, report));
-  for (const [index, text] of sandbox.write.entries()) add(write, await resolveFolder(text, ['sandbox', 'write', index], host, report));
-  return { profile, read: unique(read), write: unique(write) };
+  if (profile === 'host' || builtin !== undefined) return { profile, read: [], write: [] };
+  const find = (kind: 'read' | 'write', resolve: typeof resolvePlace) =>
+    Promise.all(
+      sandbox[kind].map(async (text, index): Promise<Placed> => {
+        const path = ['sandbox', kind, index];
+        return { place: await resolve(text, path, host, report), path };
+      }),
+    );
+  const [write, read] = [await find('write', resolveFolder), await find('read', resolvePlace)];
+  const seen: Placed[] = [...roots].map(([name, place]) => ({ place, path: ['params', name, 'root'] }));
+  if (cwd !== '/') seen.push({ place: cwd, path: ['cwd'] });
+  const isWritable = ({ place }: Placed) => place !== undefined && write.some((folder) => folder.place && isInside(folder.place, place));
+  return { profile, read: shown([...read, ...seen.filter((one) => !isWritable(one))], report), write: shown(write, report) };
 }
 
-function add(places: string[], place: string | undefined): void {
-  if (place !== undefined) places.push(place);
+/** Something to be shown in a sandbox, and where the declaration says so. */
+interface Placed {
+  readonly place: string | undefined;
+  readonly path: Finding['path'];
+}
+
+function shown(places: readonly Placed[], report: Report): readonly string[] {
+  const found = places.flatMap(({ place, path }) => {
+    if (place === undefined || !hasKernelFolder(place)) return place ?? [];
+    report({ path, message: 'holds folders of the kernel, which no sandbox shows: name a folder below it, or the profile host' });
+    return [];
+  });
+  return unique(found);
 }
 
 function unique(places: readonly string[]): readonly string[] {

@@ -1,5 +1,7 @@
 import { lstatSync, readlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Sandbox } from '../domain/sandbox.js';
+import { DEVICES } from './devices.js';
 
 /** Descriptors that bubblewrap itself uses; it closes them before the program starts. */
 export const STATUS_FD = 3;
@@ -26,36 +28,65 @@ export interface SandboxPlan {
   readonly sandbox: Sandbox;
   /** Working folder inside; it is to be seen there. */
   readonly cwd: string;
-  /** Files to be seen besides: the program itself, private files. */
+  /** Files to be seen besides, such as the program itself. */
   readonly files: readonly string[];
+  /** The run's private files: to be seen though they lie in a folder that is covered; null when it has none. */
+  readonly privateFolder: string | null;
+  /** Links to be made, by their paths. */
+  readonly links: ReadonlyMap<string, string>;
   /** Covered wherever they would be seen: the gateway's own data. */
   readonly hidden: readonly string[];
+  /** Files and folders that other sandboxes show: nobody who may write around them moves them, or puts a link in their place. */
+  readonly pinned: readonly string[];
+  /** Folder of device files that take the place of the host's, see {@link OwnDevices}; null where the host's are shown. */
+  readonly devices: string | null;
+}
+
+/** A sandbox as bwrap(1) is told to build it. */
+export interface SandboxBuild {
+  /** Arguments up to the program. */
+  readonly arguments: readonly string[];
+  /** Real paths of what was declared, and of what is pinned. */
+  readonly sources: readonly string[];
 }
 
 /**
  * The arguments of bwrap(1), up to the program: namespaces of its own, a system that cannot be written, an empty /tmp, no capabilities,
  * no way to get new ones, dead with its parent. The environment is the caller's business.
+ *
+ * Of a gateway that is root the program has root's number outside, though none of its rights: all that root owns must be read-only,
+ * the kernel's settings (/proc/sys) and the host's device files above all.
  */
-export function bubblewrapArguments({ sandbox, cwd, files, hidden }: SandboxPlan): string[] {
-  const places = placesOf(sandbox, [...files, ...(cwd === '/' ? [] : [cwd])]);
-  const seen = (path: string) => places.some((place) => contains(place.path, path));
-  return [
+export function planSandbox({ sandbox, cwd, files, privateFolder, links, hidden, pinned, devices }: SandboxPlan): SandboxBuild {
+  const places = withPins(placesOf(sandbox, [...files, ...(cwd === '/' ? [] : [cwd])]), [...hidden, ...pinned]);
+  const seen = (path: string) => [...places.map((place) => place.path), ...SYSTEM_FOLDERS].some((folder) => contains(folder, path));
+  const covers = hidden.filter(seen).flatMap(coverOf);
+  const text = [
     ...['--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
     ...(sandbox.profile === 'network' ? [] : ['--unshare-net']),
     ...['--uid', UNPRIVILEGED_ID, '--gid', UNPRIVILEGED_ID, '--cap-drop', 'ALL', '--die-with-parent'],
     ...SYSTEM_FOLDERS.flatMap(systemFolder),
     ...[...SYSTEM_FILES, ...(sandbox.profile === 'network' ? NETWORK_FILES : [])].flatMap((file) => ['--ro-bind-try', file, file]),
-    ...['--proc', '/proc', '--dev', '/dev', '--size', String(SHARED_MEMORY_BYTES), '--tmpfs', '/dev/shm', '--remount-ro', '/dev'],
+    ...['--proc', '/proc', '--remount-ro', '/proc', '--dev', '/dev'],
+    ...(devices === null ? [] : DEVICES.flatMap((name) => ['--dev-bind', join(devices, name), `/dev/${name}`])),
+    ...['--size', String(SHARED_MEMORY_BYTES), '--tmpfs', '/dev/shm', '--mqueue', '/dev/mqueue', '--remount-ro', '/dev'],
     ...['--size', String(TEMPORARY_BYTES), '--tmpfs', '/tmp', '--dir', '/var', '--symlink', '/tmp', '/var/tmp'],
-    ...places.flatMap(({ path, writable }) => [writable ? '--bind' : '--ro-bind', path, path]),
-    ...hidden.filter(seen).flatMap(cover),
+    ...places.flatMap(({ path, writable, isPin }) => [isPin ? '--bind-try' : writable ? '--bind' : '--ro-bind', path, path]),
+    ...[...links].flatMap(([path, target]) => ['--symlink', target, path]),
+    ...covers.flatMap(({ path, isFolder }) => (isFolder ? ['--perms', '0500', '--tmpfs', path] : ['--ro-bind', '/dev/null', path])),
+    ...(privateFolder === null ? [] : ['--ro-bind', privateFolder, privateFolder]),
+    ...covers.filter(({ isFolder }) => isFolder).flatMap(({ path }) => ['--remount-ro', path]),
     ...['--remount-ro', '/', '--chdir', cwd],
   ];
+  const sources = places.map(({ path }) => path).filter((path) => !files.includes(path));
+  return { arguments: text, sources };
 }
 
 interface Place {
   readonly path: string;
   readonly writable: boolean;
+  /** Shown by what lies around it already, and possibly gone by now. */
+  readonly isPin: boolean;
 }
 
 /** Outer folders first, so that what lies in them can differ. */
@@ -63,19 +94,32 @@ function placesOf({ read, write }: Sandbox, files: readonly string[]): readonly 
   const places = new Map<string, boolean>();
   for (const path of [...files, ...read]) if (!isSystem(path)) places.set(path, false);
   for (const path of write) places.set(path, true);
-  return [...places].map(([path, writable]) => ({ path, writable })).sort((a, b) => (a.path < b.path ? -1 : 1));
+  return inOrder([...places].map(([path, writable]) => ({ path, writable, isPin: false })));
+}
+
+function inOrder(places: readonly Place[]): readonly Place[] {
+  return places.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/**
+ * What lies in a folder that can be written, and all folders on the way to it, becomes a place of its own there: a place cannot be
+ * renamed or removed from inside.
+ */
+function withPins(places: readonly Place[], paths: readonly string[]): readonly Place[] {
+  const known = new Set(places.map(({ path }) => path));
+  const pins = new Set<string>();
+  const isWritableAround = (path: string) => places.findLast((place) => place.path !== path && contains(place.path, path))?.writable;
+  for (const path of [...known, ...paths])
+    for (let pin = path; isWritableAround(pin) && !pins.has(pin); pin = dirname(pin)) if (!known.has(pin)) pins.add(pin);
+  return inOrder([...places, ...[...pins].map((path) => ({ path, writable: true, isPin: true }))]);
 }
 
 function isSystem(path: string): boolean {
-  return SYSTEM_FOLDERS.some((folder) => contains(folder, path) && isFolder(folder));
+  return SYSTEM_FOLDERS.some((folder) => contains(folder, path) && lstatSync(folder, { throwIfNoEntry: false }));
 }
 
 function contains(folder: string, path: string): boolean {
   return path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`);
-}
-
-function isFolder(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function systemFolder(path: string): string[] {
@@ -84,8 +128,8 @@ function systemFolder(path: string): string[] {
   return found.isSymbolicLink() ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path];
 }
 
-function cover(path: string): string[] {
+/** What takes the place of a path that is hidden: nothing where there is nothing. */
+function coverOf(path: string): { readonly path: string; readonly isFolder: boolean }[] {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  if (!found) return [];
-  return found.isDirectory() ? ['--perms', '0500', '--tmpfs', path, '--remount-ro', path] : ['--ro-bind', '/dev/null', path];
+  return found ? [{ path, isFolder: found.isDirectory() }] : [];
 }

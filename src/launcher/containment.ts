@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LaunchRequest } from '../domain/launcher.js';
 import {
@@ -10,32 +10,40 @@ import {
   type Sandbox,
   type SandboxMode,
 } from '../domain/sandbox.js';
-import { bubblewrapArguments, FILTER_FD, GATE_FD, STATUS_FD } from './bubblewrap.js';
+import type { OwnDevices } from './devices.js';
+import { FILTER_FD, GATE_FD, STATUS_FD } from './bubblewrap.js';
 import { ControlGroups } from './control-groups.js';
 import type { HostMeans } from './executor-host.js';
 import type { HostLaunch, HostSandbox } from './host-protocol.js';
 import { groupSettings, limitPrefix, type LimitMeans } from './limits.js';
+import { areInPlace, SandboxBuilder, type CommonPlan, type HostNeeds } from './sandbox-builder.js';
 import { syscallFilter } from './syscall-filter.js';
 
 export const CONTAINED_PROFILES = SANDBOX_PROFILES.filter((profile): profile is ContainedProfile => profile !== 'host');
 
-export interface ContainmentOptions {
+export interface ContainmentOptions extends CommonPlan {
   readonly mode: SandboxMode;
   /** Folder of the gateway's own; made when there is none. */
   readonly folder: string;
-  /** Files and folders that no sandbox shows, absolute: the gateway's own data and settings. */
-  readonly hidden: readonly string[];
-  /** bwrap(1); looked for in the system's folders when absent. */
-  readonly bubblewrap?: string;
 }
 
 /** A sandbox for a host of its own. */
 export interface SharedSandbox extends HostSandbox {
   readonly argv: readonly string[];
+  /** Whether what it shows is still what was declared. */
+  isInPlace(): boolean;
+}
+
+/** Why a program must not be started; fit for callers. */
+export interface LaunchRefusal {
+  readonly refusal: string;
 }
 
 /** What the host in a sandbox needs itself: threads count as processes. */
 const HOST_NEEDS = { processes: 24, memoryBytes: 128 * 1024 ** 2, openFiles: 64 };
+
+const GONE: LaunchRefusal = { refusal: 'the program could not be started (ENOENT)' };
+const MOVED: LaunchRefusal = { refusal: 'a folder of its sandbox is not what it was when the catalogue was loaded' };
 
 const PROGRAM_FOLDERS = ['/usr/bin', '/bin', '/usr/local/bin'];
 
@@ -48,17 +56,15 @@ export class Containment {
   private readonly filter: string | null;
   private version: string | null = null;
   private readonly failures = new Map<ContainedProfile, string>();
-  /** What is the same for all runs of a command. */
-  private readonly prefixes = new WeakMap<Sandbox, readonly string[]>();
-  private readonly hidden: readonly string[];
+  private readonly builder: SandboxBuilder;
 
   constructor(
     readonly options: ContainmentOptions,
     private readonly means: HostMeans,
   ) {
     const off = options.mode === 'off';
-    this.hidden = options.hidden.map((path) => (existsSync(path) ? realpathSync(path) : path));
-    this.bubblewrap = off ? null : (options.bubblewrap ?? findProgram('bwrap'));
+    this.builder = new SandboxBuilder(options);
+    this.bubblewrap = off ? null : findProgram('bwrap');
     this.groups = this.bubblewrap ? ControlGroups.open() : null;
     this.limits = limitMeansOf(this.groups);
     this.filter = this.bubblewrap ? writeFilter(options.folder) : null;
@@ -67,6 +73,11 @@ export class Containment {
   /** The sandbox of this profile does not hold here: its programs are started without. */
   giveUp(profile: ContainedProfile, reason: string): void {
     this.failures.set(profile, reason);
+  }
+
+  /** Sandboxes show these device files instead of the host's. */
+  useDevices({ folder }: OwnDevices): void {
+    this.builder.devices = folder;
   }
 
   /** @param version of bubblewrap, as it tells */
@@ -78,58 +89,63 @@ export class Containment {
    * The argv of a sandbox that runs of one command can share, one after the other, up to the program that is to live in it and start
    * them; null where these runs cannot share one. What it needs of files is shown beside what was declared.
    */
-  shared({ sandbox, limits, cwd, file, privateFolder }: LaunchRequest, files: readonly string[]): SharedSandbox | null {
+  shared(request: LaunchRequest, needs: HostNeeds): SharedSandbox | null {
+    const { sandbox, limits, privateFolder } = request;
     if (privateFolder !== null || limits.cpuSeconds !== null || !this.contains(sandbox) || this.bubblewrap === null) return null;
     const roomy = withRoomForHost(limits);
     if (roomy === null) return null;
-    const settings = this.groups ? groupSettings(roomy, this.limits) : {};
+    const build = this.builder.buildFor(needs, request);
     return {
-      argv: [
-        this.bubblewrap,
-        ...(this.filter ? ['--seccomp', String(FILTER_FD)] : []),
-        ...bubblewrapArguments({ sandbox, cwd, files: [file, ...files], hidden: this.hidden }),
-        ...['--', ...limitPrefix(roomy, this.limits)],
-      ],
+      argv: [this.bubblewrap, ...this.filterArguments, ...build.arguments, '--', ...limitPrefix(roomy, this.limits)],
       filter: this.filter,
-      group: this.groups && Object.keys(settings).length > 0 ? { parents: this.groups.folders, settings } : null,
+      nullDevice: this.nullDevice,
+      group: this.groupFor(roomy),
+      isInPlace: () => areInPlace(build),
     };
   }
 
-  /** How the program is really started. */
-  wrap(request: LaunchRequest): HostLaunch {
+  /** How the program is really started, or why it cannot be. */
+  wrap(request: LaunchRequest): HostLaunch | LaunchRefusal {
     const { file, argv, env, cwd, stdin, outputBytes, sandbox, limits } = request;
     const rest = { env, stdin, outputBytes };
-    const prefix = limitPrefix(limits, this.limits);
     if (this.bubblewrap === null || !this.contains(sandbox)) {
-      const [first] = prefix;
-      const program = first === undefined ? { file, argv } : { file: first, argv: [...prefix, file, ...argv.slice(1)] };
-      return { ...program, ...rest, cwd, sandbox: null };
+      const outside = limitPrefix(limits, limitMeansOf(null));
+      const [first] = outside;
+      if (first === undefined) return { file, argv, ...rest, cwd, sandbox: null };
+      return isExecutable(file) ? { file: first, argv: [...outside, file, ...argv.slice(1)], ...rest, cwd, sandbox: null } : GONE;
     }
-    const settings = this.groups ? groupSettings(limits, this.limits) : {};
-    const group = this.groups && Object.keys(settings).length > 0 ? { parents: this.groups.folders, settings } : null;
+    // Whoever starts it for us would tell its absence as the program's own end.
+    if (!isExecutable(file)) return GONE;
+    const build = this.builder.build(request);
+    if (!areInPlace(build)) return MOVED;
+    const group = this.groupFor(limits);
     return {
       file: this.bubblewrap,
       argv: [
         this.bubblewrap,
         ...['--json-status-fd', String(STATUS_FD)],
         ...(group ? ['--block-fd', String(GATE_FD)] : []),
-        ...(this.filter ? ['--seccomp', String(FILTER_FD)] : []),
-        ...this.prefixOf(request),
-        ...['--', ...prefix, file, ...argv.slice(1)],
+        ...this.filterArguments,
+        ...build.arguments,
+        ...['--', ...limitPrefix(limits, this.limits), file, ...argv.slice(1)],
       ],
       ...rest,
       cwd: '/',
-      sandbox: { filter: this.filter, group },
+      sandbox: { filter: this.filter, nullDevice: this.nullDevice, group },
     };
   }
 
-  private prefixOf({ sandbox, cwd, file, privateFolder }: LaunchRequest): readonly string[] {
-    if (privateFolder !== null) return bubblewrapArguments({ sandbox, cwd, files: [file, privateFolder], hidden: this.hidden });
-    const known = this.prefixes.get(sandbox);
-    if (known) return known;
-    const prefix = bubblewrapArguments({ sandbox, cwd, files: [file], hidden: this.hidden });
-    this.prefixes.set(sandbox, prefix);
-    return prefix;
+  private get filterArguments(): readonly string[] {
+    return this.filter ? ['--seccomp', String(FILTER_FD)] : [];
+  }
+
+  private get nullDevice(): string {
+    return join(this.builder.devices ?? '/dev', 'null');
+  }
+
+  private groupFor(limits: ResourceLimits): HostSandbox['group'] {
+    const settings = this.groups ? groupSettings(limits, this.limits) : {};
+    return this.groups && Object.keys(settings).length > 0 ? { parents: this.groups.folders, settings } : null;
   }
 
   get report(): ContainmentReport {
@@ -144,7 +160,12 @@ export class Containment {
       limits,
       orphans: this.means.adopts ? 'subreaper' : 'process group',
       mechanism: this.means.mechanism,
-      gaps: [...this.profileGaps(), ...limitGaps(limits), ...meansGaps(this.means, this.filter !== null || this.bubblewrap === null)],
+      gaps: [
+        ...this.profileGaps(),
+        ...limitGaps(limits),
+        ...meansGaps(this.means, this.filter !== null || this.bubblewrap === null),
+        ...this.deviceGaps(),
+      ],
     };
   }
 
@@ -170,6 +191,13 @@ export class Containment {
   private get reportedLimits(): ContainmentReport['limits'] {
     const { prlimit, processes, memory } = this.limits;
     return { processes, memory, others: prlimit === null ? 'none' : 'rlimit' };
+  }
+
+  private deviceGaps(): string[] {
+    const exposed = process.getuid?.() === 0 && this.bubblewrap !== null && this.version !== null && this.builder.devices === null;
+    return exposed
+      ? ["a program in a sandbox can take away the rights to the host's /dev/null: the gateway is root and makes no devices"]
+      : [];
   }
 
   private profileGaps(): string[] {

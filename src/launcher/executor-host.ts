@@ -20,6 +20,11 @@ const HOST_ARGV = [process.execPath, ...NODE_FLAGS, fileURLToPath(new URL('./hos
 /** How long a host that lost its channel may take to end by itself. */
 const END_GRACE_MS = 2_000;
 
+/** How long a run may take to end after KILL. Longer, and its host is stopped, or past help: it is ended with all that it holds. */
+const KILLED_WITHIN_MS = 10_000;
+/** In a sandbox, where a program may stop the host and all there is to lose is the run. */
+const KILLED_IN_SANDBOX_WITHIN_MS = 2_000;
+
 /** What a host has told of itself. */
 export type HostMeans = Omit<Extract<HostReport, { kind: 'ready' }>, 'kind'>;
 
@@ -27,6 +32,8 @@ interface HostedRun {
   readonly handlers: LaunchHandlers;
   readonly env: HostLaunch['env'];
   pid: number | null;
+  /** Running once it was killed. */
+  patience: NodeJS.Timeout | undefined;
 }
 
 /**
@@ -109,13 +116,17 @@ export class ExecutorHost {
 
   /** What is started and killed in one turn of the event loop travels as one message. */
   start(id: number, request: HostLaunch, handlers: LaunchHandlers): void {
-    this.runs.set(id, { handlers, env: request.env, pid: null });
+    this.runs.set(id, { handlers, env: request.env, pid: null, patience: undefined });
     this.post({ kind: 'start', id, ...request });
   }
 
   /** Does nothing when the run has ended. */
   kill(id: number, signal: KillSignal): void {
-    if (this.runs.has(id)) this.post({ kind: 'kill', id, signal });
+    const run = this.runs.get(id);
+    if (!run) return;
+    this.post({ kind: 'kill', id, signal });
+    if (signal === 'SIGKILL')
+      run.patience ??= setTimeout(() => this.child.kill('SIGKILL'), this.isInSandbox ? KILLED_IN_SANDBOX_WITHIN_MS : KILLED_WITHIN_MS);
   }
 
   /** Ends the process and everything it started. Resolves when that is done. */
@@ -167,6 +178,7 @@ export class ExecutorHost {
 
   private end(id: number, run: HostedRun, end: ExecutionEnd): void {
     this.runs.delete(id);
+    clearTimeout(run.patience);
     run.handlers.onEnd(end);
   }
 

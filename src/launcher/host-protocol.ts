@@ -19,6 +19,8 @@ export interface HostLaunch {
 export interface HostSandbox {
   /** File of the system-call filter. */
   readonly filter: string | null;
+  /** Device that is given as stdin where there is none to read. */
+  readonly nullDevice: string;
   /** Control group that the sandbox is put into before the program starts. */
   readonly group: ControlGroupPlan | null;
 }

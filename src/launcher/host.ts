@@ -3,12 +3,11 @@
  * loop, and by Node's own means copies the page tables, so it is done here, where there are few pages and nobody waits.
  * Started by `ExecutorHost`, fed over the IPC channel; it ends when the channel does, however the gateway ended.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { closeInheritedDescriptors, descriptorLimit } from './descriptors.js';
 import { IN_SANDBOX, WITHOUT_FFI, type HostCommand, type SpawnMechanism, type StartCommand } from './host-protocol.js';
 import { HostRun, type RunSurroundings } from './host-run.js';
 import { spawnChild, type SpawnChild } from './node-spawn.js';
-import { Orphans, type RunsUnderWay } from './orphans.js';
+import { endAll, ORPHAN_LOOK_MS, ORPHAN_LOOKS, Orphans, type RunsUnderWay } from './orphans.js';
 import { Outbox } from './outbox.js';
 import { SandboxCleaner } from './sandbox-cleaner.js';
 
@@ -19,10 +18,6 @@ const STARTS_PER_TURN = 8;
 const DESCRIPTORS_PER_RUN = 5;
 /** What Node holds, and what a start needs for a moment. */
 const DESCRIPTORS_RESERVED = 48;
-
-/** Killing orphans makes others: looks at what is left, and the time between two. */
-const ORPHAN_LOOKS = 100;
-const ORPHAN_LOOK_MS = 2;
 
 interface Means {
   readonly mechanism: SpawnMechanism;
@@ -52,19 +47,19 @@ async function bestMeans(): Promise<Means> {
   const fallback = { mechanism: 'child_process', spawnChild, orphans: null } as const;
   if (process.argv.includes(WITHOUT_FFI)) return fallback;
   try {
-    const { PosixSpawner } = await import('./posix-spawn.js');
-    const spawner = new PosixSpawner();
-    if (cleaner) {
-      // The programs have this process's user: none of them may learn from it what others were given.
-      if (!spawner.hide()) process.exit(1);
-      return { mechanism: 'posix_spawn', spawnChild: (request, events) => spawner.spawn(request, events), orphans: cleaner };
-    }
+    const [{ PosixSpawner }, { OwnProcess }] = await Promise.all([import('./posix-spawn.js'), import('./own-process.js')]);
+    const self = new OwnProcess();
+    const spawner = new PosixSpawner(self);
+    // The programs have this process's user: none of them may learn from it what others were given.
+    if (!self.hide() && cleaner) process.exit(1);
     return {
       mechanism: 'posix_spawn',
       spawnChild: (request, events) => spawner.spawn(request, events),
-      orphans: spawner.adoptOrphans() ? new Orphans(spawner) : null,
+      orphans: cleaner ?? (self.adoptOrphans() ? new Orphans(self) : null),
     };
   } catch {
+    // Without it nothing could be hidden from one program, or removed, before the next.
+    if (cleaner) process.exit(1);
     // The gateway tells the operator by the mechanism that is reported.
     return fallback;
   }
@@ -103,8 +98,7 @@ function endOrphans(): Promise<void> {
 }
 
 async function lookForOrphans(): Promise<void> {
-  let alive = true;
-  for (let look = 0; look < ORPHAN_LOOKS && (alive = killOrphans()); look++) await delay(ORPHAN_LOOK_MS);
+  const alive = await endAll(killOrphans);
   if (cleaner && (alive || !cleaner.tidy())) outbox.push({ kind: 'spent' });
 }
 

@@ -94,3 +94,5 @@ export function bindLibc() {
     ) => number | bigint,
   };
 }
+
+export type Libc = ReturnType<typeof bindLibc>;

@@ -68,9 +68,13 @@ export function spawnChild(request: HostLaunch, events: ChildEvents): Child | nu
 
 function trySpawn(request: HostLaunch, events: ChildEvents): ChildProcess | null {
   const { sandbox } = request;
-  let filter: number | null = null;
+  const opened: number[] = [];
+  const open = (path: string): Given => {
+    const descriptor = openSync(path, 'r');
+    opened.push(descriptor);
+    return descriptor;
+  };
   try {
-    filter = sandbox?.filter ? openSync(sandbox.filter, 'r') : null;
     return spawn(request.file, request.argv.slice(1), {
       argv0: request.argv[0] ?? request.file,
       env: request.env,
@@ -78,10 +82,10 @@ function trySpawn(request: HostLaunch, events: ChildEvents): ChildProcess | null
       detached: true,
       shell: false,
       stdio: [
-        request.stdin === null ? 'ignore' : 'pipe',
+        request.stdin === null ? open(sandbox?.nullDevice ?? '/dev/null') : 'pipe',
         'pipe',
         'pipe',
-        ...(sandbox ? sandboxDescriptors(sandbox.group !== null, filter) : []),
+        ...(sandbox ? sandboxDescriptors(sandbox.group !== null, sandbox.filter === null ? 'ignore' : open(sandbox.filter)) : []),
       ],
     });
   } catch (error) {
@@ -89,13 +93,16 @@ function trySpawn(request: HostLaunch, events: ChildEvents): ChildProcess | null
     events.onFailure(codeOf(error));
     return null;
   } finally {
-    if (filter !== null) closeSync(filter);
+    for (const descriptor of opened) closeSync(descriptor);
   }
 }
 
+/** What a child gets as one of its descriptors. */
+type Given = 'pipe' | 'ignore' | number;
+
 /** In the order of their numbers. */
-function sandboxDescriptors(gated: boolean, filter: number | null): ('pipe' | 'ignore' | number)[] {
-  return ['pipe', gated ? 'pipe' : 'ignore', filter ?? 'ignore'];
+function sandboxDescriptors(gated: boolean, filter: Given): Given[] {
+  return ['pipe', gated ? 'pipe' : 'ignore', filter];
 }
 
 function codeOf(error: unknown): string {

@@ -1,13 +1,18 @@
 import { openSync, readSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { OwnProcess } from './own-process.js';
 import { killGroup, killProcess } from './process-group.js';
 import { childrenOf, environmentOf } from './process-tree.js';
 
-/** What an orphan keeper needs of the system. */
-export interface OrphanSystem {
-  /** Makes this process the one that orphaned descendants are given to. Says whether it is. */
-  adoptOrphans(): boolean;
-  /** Takes leave of a child that has ended; undefined while it lives. */
-  reap(pid: number): number | undefined;
+/** Killing orphans makes others: looks at what is left, and the time between two. */
+export const ORPHAN_LOOKS = 100;
+export const ORPHAN_LOOK_MS = 2;
+
+/** Looks until nothing is found any more. @returns whether something still was when it gave up */
+export async function endAll(end: () => boolean): Promise<boolean> {
+  let found = true;
+  for (let look = 0; look < ORPHAN_LOOKS && (found = end()); look++) await delay(ORPHAN_LOOK_MS);
+  return found;
 }
 
 /** The runs under way, as far as their descendants can be told by them. */
@@ -26,7 +31,7 @@ export class Orphans {
   private readonly list = openList();
   private readonly bytes = Buffer.alloc(64 * 1024);
 
-  constructor(private readonly system: OrphanSystem) {}
+  constructor(private readonly self: Pick<OwnProcess, 'reap'>) {}
 
   /**
    * Kills every orphan that belongs to no run under way.
@@ -35,7 +40,7 @@ export class Orphans {
   end(runs: RunsUnderWay): boolean {
     let found = false;
     for (const pid of this.children()) {
-      if (runs.isProgram(pid) || this.system.reap(pid) !== undefined || environmentOf(pid).some((entry) => runs.isMark(entry))) continue;
+      if (runs.isProgram(pid) || this.self.reap(pid) !== undefined || environmentOf(pid).some((entry) => runs.isMark(entry))) continue;
       killGroup(pid, 'SIGKILL');
       killProcess(pid, 'SIGKILL');
       found = true;

@@ -3,8 +3,9 @@ import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
 import { FILTER_FD, GATE_FD, STATUS_FD } from './bubblewrap.js';
 import type { HostLaunch } from './host-protocol.js';
-import { bindLibc } from './libc.js';
+import type { Libc } from './libc.js';
 import type { Child, ChildEvents, ChildStream } from './node-spawn.js';
+import type { OwnProcess } from './own-process.js';
 import { SpawnArena } from './spawn-arena.js';
 import { SpawnedChild, type ChildSystem } from './spawned-child.js';
 
@@ -14,12 +15,9 @@ const F_ADD_SEALS = 1033;
 const SEALS = 0x0f;
 /** MFD_CLOEXEC | MFD_ALLOW_SEALING */
 const MEMORY_FILE = 0x03;
-const WNOHANG = 1;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
-const PR_SET_DUMPABLE = 4;
-const PR_SET_CHILD_SUBREAPER = 36;
 /** POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID; the same in glibc and musl. */
 const SPAWN_FLAGS = 0x04 | 0x08 | 0x80;
 /** More than any libc needs for its opaque structures (glibc: 80, 336 and 128 bytes). */
@@ -41,7 +39,7 @@ const [EVENT_BYTES, EVENT_DATA] = process.arch === 'x64' ? [12, 4] : [16, 8];
  * hold copies of our descriptors, and to close one is to take it out of the epoll set.
  */
 export class PosixSpawner implements ChildSystem {
-  private readonly libc = bindLibc();
+  private readonly libc: Libc;
   private readonly arena: SpawnArena;
   private readonly attributes = Buffer.alloc(OPAQUE_BYTES);
   private readonly epoll: number;
@@ -60,7 +58,8 @@ export class PosixSpawner implements ChildSystem {
   readonly polling: ReturnType<typeof koffi.node.poll>;
 
   /** @throws Error where the library, one of its functions or a system call is missing */
-  constructor() {
+  constructor(private readonly self: OwnProcess) {
+    this.libc = self.libc;
     const { libc, attributes } = this;
     const signals = Buffer.alloc(OPAQUE_BYTES);
     libc.posix_spawnattr_init(attributes);
@@ -130,21 +129,11 @@ export class PosixSpawner implements ChildSystem {
   }
 
   reap(pid: number): number | undefined {
-    return this.libc.waitpid(pid, this.number, WNOHANG) === pid ? this.number[0] : undefined;
+    return this.self.reap(pid);
   }
 
   forget(child: SpawnedChild): void {
     this.children.delete(child);
-  }
-
-  /** Makes this process the one that orphaned descendants are given to. Says whether it is. */
-  adoptOrphans(): boolean {
-    return this.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) === 0;
-  }
-
-  /** Keeps other processes of the same user from looking into this one, or steering it. Says whether they are kept out. */
-  hide(): boolean {
-    return this.libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0;
   }
 
   private startPlain(request: HostLaunch): { pid: number; gate: null } {
@@ -164,7 +153,8 @@ export class PosixSpawner implements ChildSystem {
     { open, given, outputs }: Descriptors,
   ): { pid: number; gate: number | null } {
     const { libc } = this;
-    const actions = this.actions(request.cwd, stdin === null ? this.standing.nothing : this.memoryFile(stdin, given));
+    const nothing = sandbox?.nullDevice ?? this.standing.nothing;
+    const actions = this.actions(request.cwd, stdin === null ? nothing : this.memoryFile(stdin, given));
     try {
       if (sandbox) outputs.push([this.givenPipe(actions, STATUS_FD, 'write', { open, given }), 'status']);
       const gate = sandbox?.group ? this.givenPipe(actions, GATE_FD, 'read', { open, given }) : null;
@@ -187,12 +177,13 @@ export class PosixSpawner implements ChildSystem {
     return this.number[0]!;
   }
 
-  /** What a child does before it becomes its program. */
-  private actions(cwd: string, stdin: number): Buffer {
+  /** What a child does before it becomes its program. @param stdin a descriptor, or a file to open */
+  private actions(cwd: string, stdin: number | string): Buffer {
     const { libc, standing } = this;
     const actions = Buffer.alloc(OPAQUE_BYTES);
     libc.posix_spawn_file_actions_init(actions);
-    libc.posix_spawn_file_actions_adddup2(actions, stdin, 0);
+    if (typeof stdin === 'string') libc.posix_spawn_file_actions_addopen(actions, 0, stdin, 0, 0);
+    else libc.posix_spawn_file_actions_adddup2(actions, stdin, 0);
     libc.posix_spawn_file_actions_adddup2(actions, standing.stdout, 1);
     libc.posix_spawn_file_actions_adddup2(actions, standing.stderr, 2);
     libc.posix_spawn_file_actions_addchdir_np(actions, cwd);

@@ -2,9 +2,10 @@ import { availableParallelism } from 'node:os';
 import { GatewayError } from '../domain/errors.js';
 import { Launcher, type LaunchedProcess, type LaunchHandlers, type LaunchRequest } from '../domain/launcher.js';
 import type { ContainmentReport } from '../domain/sandbox.js';
-import { Containment, type ContainmentOptions } from './containment.js';
+import { Containment, type ContainmentOptions, type LaunchRefusal } from './containment.js';
 import { ExecutorHost } from './executor-host.js';
 import { WITHOUT_FFI, type HostLaunch } from './host-protocol.js';
+import { endAll, Orphans } from './orphans.js';
 import { tryContainment } from './self-test.js';
 import { WarmSandboxes } from './warm-sandboxes.js';
 
@@ -18,6 +19,11 @@ export interface ProcessLauncherOptions {
   readonly hosts?: number;
   /** Whether to call posix_spawn through an FFI where that is possible; it is when absent. */
   readonly ffi?: boolean;
+  /**
+   * Whether nobody else starts processes here. Then this process is hidden from its programs, and takes and ends what a host leaves
+   * behind that was killed itself.
+   */
+  readonly ownsProcess?: boolean;
   /** How programs are contained; not at all when absent. */
   readonly containment?: ContainmentOptions;
   /** A host went away unasked and is being replaced; `runs` ended as lost with it. */
@@ -31,6 +37,7 @@ export class ProcessLauncher extends Launcher {
   private contained: Containment | undefined;
   /** Where no FFI can hide a host from the programs beside it, none shares a sandbox with them. */
   private warm: WarmSandboxes | undefined;
+  private orphans: Orphans | null = null;
   private launches = 0;
   private stopped = false;
 
@@ -55,6 +62,7 @@ export class ProcessLauncher extends Launcher {
    * be had; no host is left alive then
    */
   async start(): Promise<void> {
+    if (this.options.ownsProcess) this.orphans = await takeProcess();
     const count = this.options.hosts ?? Math.min(2, availableParallelism());
     try {
       const ready = await Promise.all(Array.from({ length: count }, () => this.open(0).ready));
@@ -75,7 +83,10 @@ export class ProcessLauncher extends Launcher {
   override launch(request: LaunchRequest, handlers: LaunchHandlers): LaunchedProcess {
     const { contained, warm } = this;
     if (!contained || this.stopped) throw unavailable();
-    const inItsOwn = () => this.startOnHost(contained.wrap(request), handlers);
+    const inItsOwn = () => {
+      const wrapped = contained.wrap(request);
+      return 'refusal' in wrapped ? refuse(wrapped, handlers) : this.startOnHost(wrapped, handlers);
+    };
     return warm && request.sandbox.profile !== 'host' ? warm.launch(request, handlers, inItsOwn) : inItsOwn();
   }
 
@@ -128,9 +139,16 @@ export class ProcessLauncher extends Launcher {
     const openedAt = performance.now();
     const runs = await host.gone;
     this.hosts.delete(host);
+    void this.endOrphans();
     if (this.stopped) return;
     this.options.onHostLost?.({ pid: host.pid, runs });
     this.reopen(performance.now() - openedAt >= WELL_AFTER_MS ? 0 : failures + 1);
+  }
+
+  /** Of a host that was killed before it could end them. */
+  private async endOrphans(): Promise<void> {
+    const { orphans } = this;
+    if (orphans) await endAll(() => orphans.end({ isProgram: (pid) => this.hostPids.includes(pid), isMark: () => false }));
   }
 
   private reopen(failures: number): void {
@@ -148,7 +166,25 @@ export class ProcessLauncher extends Launcher {
   }
 }
 
-const NOT_CONTAINED: ContainmentOptions = { mode: 'off', folder: '/', hidden: [] };
+/** Null where the kernel cannot be asked. */
+async function takeProcess(): Promise<Orphans | null> {
+  try {
+    const { OwnProcess } = await import('./own-process.js');
+    const self = new OwnProcess();
+    self.hide();
+    return self.adoptOrphans() ? new Orphans(self) : null;
+  } catch {
+    // The report says so: a host cannot be asked either.
+    return null;
+  }
+}
+
+const NOT_CONTAINED: ContainmentOptions = { mode: 'off', folder: '/', hidden: [], places: () => [] };
+
+function refuse({ refusal }: LaunchRefusal, handlers: LaunchHandlers): LaunchedProcess {
+  setImmediate(() => handlers.onEnd({ kind: 'failed_to_start', reason: refusal }));
+  return { kill: () => undefined };
+}
 
 function unavailable(): GatewayError {
   return new GatewayError('executor_unavailable', 'The executor is not running.', { retryAfterSeconds: 1 });

@@ -2,7 +2,7 @@
  * The program that tries to escape: started in each sandbox before the gateway serves, with a {@link ProbePlan} as its argument. Prints
  * what it managed to do as a JSON array of {@link Escape}s. What fails, fails silently: that is what the sandbox is for.
  */
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect, type NetConnectOpts } from 'node:net';
 
 export interface ProbePlan {
@@ -20,10 +20,19 @@ export type Escape =
   | 'writes outside'
   | 'sees other processes'
   | 'keeps rights'
+  | 'changes settings of the kernel'
   | 'reaches the network'
   | 'reaches sockets of the host';
 
 const CONNECT_MS = 500;
+
+/** One for each way in which bubblewrap could show them: what is written to the first is run by the kernel as root. */
+const KERNEL_SETTINGS = [
+  '/proc/sys/kernel/core_pattern',
+  '/proc/sys/vm/overcommit_memory',
+  '/proc/sysrq-trigger',
+  '/proc/self/oom_score_adj',
+];
 
 function succeeds(attempt: () => unknown): boolean {
   try {
@@ -67,6 +76,7 @@ async function escapes({ secretFile, forbiddenFiles, gatewayPid, network }: Prob
     ['writes outside', forbiddenFiles.some((file) => succeeds(() => writeFileSync(file, 'escaped', { flag: 'wx' })))],
     ['sees other processes', seesOthers(gatewayPid)],
     ['keeps rights', keepsRights()],
+    ['changes settings of the kernel', KERNEL_SETTINGS.some((file) => succeeds(() => accessSync(file, constants.W_OK)))],
   ];
   if (network) {
     found.push(['reaches the network', await reaches({ host: '127.0.0.1', port: network.port })]);

@@ -8,6 +8,7 @@ import { GatewayError } from '../domain/errors.js';
 import type { LaunchHandlers, LaunchRequest } from '../domain/launcher.js';
 import type { ContainedProfile } from '../domain/sandbox.js';
 import { CONTAINED_PROFILES, type Containment } from './containment.js';
+import { OwnDevices } from './devices.js';
 import type { HostLaunch } from './host-protocol.js';
 import type { Escape, ProbePlan } from './sandbox-probe.js';
 
@@ -42,12 +43,21 @@ export async function tryContainment(containment: Containment, start: Start): Pr
     return;
   }
   containment.foundVersion(version);
+  if (process.getuid?.() === 0) await replaceDevices(containment, start);
   await using traps = await setTraps();
   await Promise.all(CONTAINED_PROFILES.map((profile) => tryProfile(profile, containment, traps, start)));
 }
 
+/** Where it fails, the report says so: the host's devices stay in reach. */
+async function replaceDevices(containment: Containment, start: Start): Promise<void> {
+  const devices = new OwnDevices(join(containment.options.folder, 'devices'));
+  const { succeeded } = await outcomeOf(plainLaunch(devices.argv), start);
+  if (succeeded && devices.giveAway()) containment.useDevices(devices);
+}
+
 async function tryProfile(profile: ContainedProfile, containment: Containment, traps: Traps, start: Start): Promise<void> {
   const launch = containment.wrap(probeRequest(profile, traps));
+  if ('refusal' in launch) return containment.giveUp(profile, launch.refusal);
   const { succeeded, stdout, stderr } = await outcomeOf(launch, start);
   if (!succeeded) return containment.giveUp(profile, reasonOf(stderr));
   const escapes = JSON.parse(stdout) as Escape[];
@@ -110,17 +120,12 @@ async function listening(place: { host: string; port: number } | { path: string 
 }
 
 async function versionOf(bubblewrap: string, start: Start): Promise<string | null> {
-  const launch = {
-    file: bubblewrap,
-    argv: [bubblewrap, '--version'],
-    env: {},
-    cwd: '/',
-    stdin: null,
-    outputBytes: OUTPUT_BYTES,
-    sandbox: null,
-  };
-  const { succeeded, stdout } = await outcomeOf(launch, start);
+  const { succeeded, stdout } = await outcomeOf(plainLaunch([bubblewrap, '--version']), start);
   return succeeded ? (/(\d+\.\d+(\.\d+)?)/.exec(stdout)?.[1] ?? null) : null;
+}
+
+function plainLaunch(argv: readonly [string, ...string[]]): HostLaunch {
+  return { file: argv[0], argv, env: {}, cwd: '/', stdin: null, outputBytes: OUTPUT_BYTES, sandbox: null };
 }
 
 function isRecent(version: string): boolean {

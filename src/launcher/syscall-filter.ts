@@ -24,15 +24,16 @@ const NUMBERS: Readonly<Partial<Record<NodeJS.Architecture, Numbers>>> = {
     ioctl: 16,
     socket: 41,
     clone: 56,
-    // ptrace syslog pivot_root mount umount2 quotactl add_key request_key keyctl unshare perf_event_open setns process_vm_* bpf userfaultfd
-    refused: [101, 103, 155, 165, 166, 179, 248, 249, 250, 272, 298, 308, 310, 311, 321, 323],
+    // ptrace syslog pivot_root mount umount2 quotactl add_key request_key keyctl ioprio_set unshare perf_event_open setns process_vm_* bpf
+    // userfaultfd
+    refused: [101, 103, 155, 165, 166, 179, 248, 249, 250, 251, 272, 298, 308, 310, 311, 321, 323],
   },
   arm64: {
     architecture: 0xc00000b7,
     ioctl: 29,
     socket: 198,
     clone: 220,
-    refused: [117, 116, 41, 40, 39, 60, 217, 218, 219, 97, 241, 268, 270, 271, 280, 282],
+    refused: [117, 116, 41, 40, 39, 60, 217, 218, 219, 30, 97, 241, 268, 270, 271, 280, 282],
   },
 };
 

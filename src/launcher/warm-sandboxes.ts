@@ -1,12 +1,10 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { ExecutionEnd } from '../domain/executor.js';
 import type { LaunchedProcess, LaunchHandlers, LaunchRequest } from '../domain/launcher.js';
 import type { Sandbox } from '../domain/sandbox.js';
 import type { Containment, SharedSandbox } from './containment.js';
 import { ControlGroup } from './control-group.js';
 import { ExecutorHost } from './executor-host.js';
+import { HOST_NEEDS } from './host-needs.js';
 import { IN_SANDBOX } from './host-protocol.js';
 import { descendantsOf } from './process-tree.js';
 
@@ -22,6 +20,8 @@ const LONGEST_WAIT_MS = 500;
 /** Of the mean length of runs, what the last one counts. */
 const LAST_RUN_WEIGHT = 0.2;
 const IDLE_MS = 30_000;
+/** After that it is built anew: what it shows is what was there when it was built, programs and covers included. */
+const OLDEST_MS = 60_000;
 /** After so many that did not come up, none is tried any more for that command. */
 const MOST_FAILURES = 2;
 
@@ -53,7 +53,8 @@ interface Kept {
  */
 export class WarmSandboxes {
   private readonly kept = new Map<Sandbox, Kept>();
-  private readonly hosts = new Set<ExecutorHost>();
+  /** With the time they were opened, on the monotonic clock. */
+  private readonly hosts = new Map<ExecutorHost, number>();
   private readonly refused = new WeakSet<Sandbox>();
   private readonly tidying: NodeJS.Timeout;
   private launches = 0;
@@ -65,13 +66,13 @@ export class WarmSandboxes {
 
   /** Pids of what holds the sandboxes, for diagnosis. */
   get pids(): readonly number[] {
-    return [...this.hosts].flatMap(({ pid }) => pid ?? []);
+    return [...this.hosts.keys()].flatMap(({ pid }) => pid ?? []);
   }
 
   launch(request: LaunchRequest, handlers: LaunchHandlers, elsewhere: StartElsewhere): LaunchedProcess {
     const kept = this.keptFor(request);
     if (!kept) return elsewhere();
-    const host = takeAlive(kept.idle);
+    const host = this.take(kept.idle);
     this.noteArrival(kept, request.sandbox, host !== undefined);
     if (host) return this.startIn(host, kept, request, handlers);
     const waitIsShort = kept.meanMs < SHORT_RUN_MS && kept.hosts > 0;
@@ -82,7 +83,7 @@ export class WarmSandboxes {
     this.stopped = true;
     clearInterval(this.tidying);
     for (const { waiting } of this.kept.values()) for (const start of waiting.splice(0)) start(null);
-    await Promise.all([...this.hosts].map((host) => host.close()));
+    await Promise.all([...this.hosts.keys()].map((host) => host.close()));
   }
 
   private keptFor(request: LaunchRequest): Kept | null {
@@ -90,7 +91,7 @@ export class WarmSandboxes {
     if (this.stopped || privateFolder !== null || this.refused.has(sandbox)) return null;
     const known = this.kept.get(sandbox);
     if (known) return known;
-    const plan = this.containment.shared(request, HOST_FILES);
+    const plan = this.containment.shared(request, HOST_NEEDS);
     if (!plan) return null;
     const kept: Kept = { plan, idle: [], waiting: [], hosts: 0, arrivals: [], meanMs: 0, failures: 0 };
     this.kept.set(sandbox, kept);
@@ -110,8 +111,9 @@ export class WarmSandboxes {
   private async open(kept: Kept, sandbox: Sandbox): Promise<void> {
     kept.hosts++;
     try {
+      if (!kept.plan.isInPlace()) throw new Error('A folder of the sandbox was replaced.');
       const host = ExecutorHost.openIn(kept.plan, [IN_SANDBOX]);
-      this.hosts.add(host);
+      this.hosts.set(host, performance.now());
       const group = await this.enter(host, kept);
       kept.failures = 0;
       this.offer(host, kept);
@@ -149,9 +151,21 @@ export class WarmSandboxes {
     for (const start of kept.waiting.splice(0)) start(null);
   }
 
+  private take(idle: ExecutorHost[]): ExecutorHost | undefined {
+    for (let host = idle.pop(); host; host = idle.pop()) {
+      if (this.isUsable(host)) return host;
+      void host.close();
+    }
+    return undefined;
+  }
+
+  private isUsable(host: ExecutorHost): boolean {
+    return host.alive && performance.now() - (this.hosts.get(host) ?? 0) < OLDEST_MS;
+  }
+
   private offer(host: ExecutorHost, kept: Kept): void {
     const next = kept.waiting.shift();
-    if (!host.alive || this.stopped) {
+    if (!this.isUsable(host) || this.stopped) {
       void host.close();
       if (next) next(null);
     } else if (next) next(host);
@@ -211,11 +225,6 @@ export class WarmSandboxes {
   }
 }
 
-function takeAlive(hosts: ExecutorHost[]): ExecutorHost | undefined {
-  for (let host = hosts.pop(); host; host = hosts.pop()) if (host.alive) return host;
-  return undefined;
-}
-
 /** Nobody is there any more to throw to. */
 function startOrEnd(elsewhere: StartElsewhere, handlers: LaunchHandlers): LaunchedProcess {
   try {
@@ -224,14 +233,4 @@ function startOrEnd(elsewhere: StartElsewhere, handlers: LaunchHandlers): Launch
     handlers.onEnd({ kind: 'failed_to_start', reason: 'the executor is not running' });
     return { kill: () => undefined };
   }
-}
-
-/** What a host needs to see of the gateway's program: Node, this folder, the FFI. */
-const HOST_FILES = hostFiles();
-
-function hostFiles(): readonly string[] {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const koffi = dirname(fileURLToPath(import.meta.resolve('koffi')));
-  const manifest = ['../../package.json', '../../../package.json'].map((path) => join(here, path));
-  return [process.execPath, here, koffi, join(koffi, '../@koromix'), ...manifest].filter((path) => existsSync(path));
 }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
  * Tries until `attempt` neither throws nor gives false, and resolves to what it gave.
  * Rejects after `withinMs` with the last error.
  */
-export async function eventually<T>(attempt: () => T | false | Promise<T | false>, withinMs = 5_000): Promise<T> {
+export async function eventually<T>(attempt: () => T | false | Promise<T | false>, withinMs = 5_000, everyMs = 5): Promise<T> {
   const deadline = performance.now() + withinMs;
   for (;;) {
     try {
@@ -14,6 +14,6 @@ export async function eventually<T>(attempt: () => T | false | Promise<T | false
     } catch (error) {
       if (performance.now() >= deadline) throw error;
     }
-    await delay(5);
+    await delay(everyMs);
   }
 }

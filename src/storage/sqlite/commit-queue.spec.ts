@@ -7,6 +7,8 @@ import { rowWrite, type RowWrite } from './row-write.js';
 
 const touch: RowWrite = { kind: 'key.touch', row: { id: 'k', at: 'now' } };
 const written = { kind: 'written', conflicts: [] } as const;
+const full = { kind: 'failed', reason: 'SQLITE_FULL', failStop: false } as const;
+const failStop = { kind: 'failed', reason: 'SQLITE_IOERR_FSYNC', failStop: true } as const;
 
 describe('the queue of commits', () => {
   let groups: (readonly (readonly RowWrite[])[])[];
@@ -78,6 +80,36 @@ describe('the queue of commits', () => {
     expect(await Promise.allSettled(commits)).toMatchObject([{ status: 'rejected' }, { status: 'rejected' }]);
     await expect(queue.add([touch])).rejects.toMatchObject({ message: expect.stringContaining('restarted') });
     expect(groups).toHaveLength(1);
+  });
+
+  it('stays with its first final trouble, also when the group under way comes through; that one is in doubt, the next are not', async () => {
+    const inFlight = queue.add([touch]);
+    await setImmediate();
+    const waiting = queue.add([touch]);
+    queue.fail('The database was deleted.');
+    queue.settle(written);
+    queue.fail('The writer is gone.');
+    expect(await Promise.allSettled([inFlight, waiting, queue.add([touch])])).toMatchObject([
+      { reason: { extra: { untilRestart: true, inDoubt: true } } },
+      { reason: { extra: { untilRestart: true, inDoubt: false } } },
+      { reason: { extra: { untilRestart: true, inDoubt: false } } },
+    ]);
+    expect(queue.failure).toBe('The database was deleted.');
+  });
+
+  it('tells of trouble when it comes, changes or goes', async () => {
+    const told: (string | undefined)[] = [];
+    const telling = new CommitQueue(
+      () => undefined,
+      { waiting: 10, deadlineMs: 50 },
+      (trouble) => told.push(trouble?.kind),
+    );
+    for (const result of [written, full, full, written, failStop, written]) {
+      void telling.add([touch]).catch(() => undefined);
+      await setImmediate();
+      telling.settle(result);
+    }
+    expect(told).toEqual(['passing', undefined, 'final']);
   });
 
   it('gives up on a group that takes too long, and takes commits again when it is answered', async () => {

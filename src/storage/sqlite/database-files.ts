@@ -1,7 +1,7 @@
 import { accessSync, constants, type Stats, statSync } from 'node:fs';
 
-/** What is left of the write-ahead log when it starts anew, at least: SQLite's own cut never goes deeper. */
-export const LOG_KEEPS_BYTES = 1024 ** 2;
+/** The write-ahead log is cut down to this when something held it back for long. Below, it stays as it is and is written anew. */
+export const LOG_KEEPS_BYTES = 16 * 1024 ** 2;
 
 /** The files of a database by their suffix, with the size under which we never cut them ourselves. */
 const FILES: readonly (readonly [suffix: string, keepsBytes: number])[] = [
@@ -38,13 +38,11 @@ export class DatabaseFiles {
     }
   }
 
-  /** Bytes of the write-ahead log. Whoever writes asks after each write, before it is acknowledged, and so knows what must not shrink. */
-  logSize(): number {
+  /** For whoever writes, after each write and before it is acknowledged: the log must not shrink from now on. */
+  noteLog(): void {
     const path = `${this.file}-wal`;
     const stat = statSync(path, { throwIfNoEntry: false });
-    if (!stat) return 0;
-    this.known.set(path, { inode: inodeOf(stat), size: stat.size });
-    return stat.size;
+    if (stat) this.known.set(path, { inode: inodeOf(stat), size: stat.size });
   }
 
   private look(path: string, keepsBytes: number): string | undefined {
