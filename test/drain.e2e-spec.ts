@@ -71,7 +71,7 @@ const startLater = async (caller: Caller, name: string): Promise<string> =>
 function expectCleanEnd(place: Place, { code, signal, stderr }: Finished, program: Program): void {
   expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
   expect(program.log().at(-1)).toEqual({ level: 'info', time: expect.any(String), message: 'stopped' });
-  expect(program.log().filter(({ level, code }) => level !== 'info' && code !== 'draining')).toEqual([]);
+  expect(program.complaints().filter(({ code }) => code !== 'draining')).toEqual([]);
   expect(processesIn(place.folder)).toEqual([]);
 }
 
@@ -79,7 +79,7 @@ function expectCleanEnd(place: Place, { code, signal, stderr }: Finished, progra
 async function historyAfter(place: Place): Promise<RunEnvelope[]> {
   const again = await place.serve();
   const caller = await again.as(place.adminKey);
-  expect(again.log().filter(({ level }) => level !== 'info')).toEqual([]);
+  expect(again.complaints()).toEqual([]);
   const listed = (await caller.get<Page<RunSummary>>('/runs?limit=200')).body.items.toReversed();
   for (const action of ['run.intent', 'run.outcome', 'gateway.stopped']) {
     const { items } = (await caller.get<Page<AuditEntry>>(`/audit?action=${action}&limit=200`)).body;

@@ -162,6 +162,11 @@ export class Program {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
+  /** What its log says beside what is usual; that this host does not contain programs is told at every start. */
+  complaints(): Record<string, unknown>[] {
+    return this.log().filter(({ level, message }) => level !== 'info' && !String(message).startsWith('not contained: '));
+  }
+
   async as(key: string): Promise<Caller> {
     return new Caller(await this.url(), key);
   }
