@@ -41,9 +41,9 @@ export interface Latency {
 export async function latencyDuring(url: string, during: () => Promise<unknown>): Promise<Latency> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const times: number[] = [];
-  let isOver = false;
+  const over = new AbortController();
   const asking = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       times.push(await timeOf(`${url}/health`, agent));
       await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS));
     }
@@ -51,7 +51,7 @@ export async function latencyDuring(url: string, during: () => Promise<unknown>)
   try {
     await during();
   } finally {
-    isOver = true;
+    over.abort();
     await asking.finally(() => agent.destroy());
   }
   return summarised(times);
