@@ -132,9 +132,9 @@ row('P9', 'while 64 runs are under way /health stays below three times what it t
   const home = programHome({ commands: { wait } });
   const caller = await (await home.serve()).as(home.adminKey);
   const idle = await latencyDuring(caller.url, () => new Promise((resolve) => setTimeout(resolve, 5_000)));
-  let isOver = false;
+  const over = new AbortController();
   const worker = async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       await caller.run('wait');
       tried.add('runs');
     }
@@ -142,7 +142,7 @@ row('P9', 'while 64 runs are under way /health stays below three times what it t
   const loaded = await latencyDuring(caller.url, async () => {
     const workers = Array.from({ length: 64 }, worker);
     await new Promise((resolve) => setTimeout(resolve, 15_000));
-    isOver = true;
+    over.abort();
     await Promise.all(workers);
   });
   tried.add('ms p99 idle', idle.p99);
