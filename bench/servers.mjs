@@ -44,7 +44,7 @@ export const gateway = {
     return {
       file: process.execPath,
       // As npm start does it.
-      args: ['--max-semi-space-size=8', repository('dist/main.js')],
+      args: ['--max-semi-space-size=32', '--expose-gc', repository('dist/main.js')],
       env: {
         PORT: String(port),
         DATA_DIR: join(folder, 'data'),

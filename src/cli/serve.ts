@@ -31,6 +31,7 @@ export async function serve(): Promise<void> {
     const bootstrap = await server.gateway.start();
     const firstKey = bootstrap.kind === 'made' ? bootstrap.text : undefined;
     if (firstKey !== undefined) tellKey(firstKey);
+    giveBackMemory();
     await listen(server, settings);
     welcome(server, logger, firstKey);
     await asked;
@@ -47,6 +48,14 @@ export async function serve(): Promise<void> {
 function patience(leftMs: number, hurry: AbortSignal): AbortSignal {
   if (hurry.aborted || leftMs < LAST_ANSWERS_MS) return AbortSignal.timeout(LAST_ANSWERS_MS);
   return AbortSignal.any([hurry, AbortSignal.timeout(Math.ceil(leftMs))]);
+}
+
+/**
+ * Lets go of what starting took and serving does not need, a sixth of the whole, before anybody waits for an answer. Node shows its
+ * collector where it is started with `--expose-gc`, as `npm start` and the image do; elsewhere the memory stays with us.
+ */
+function giveBackMemory(): void {
+  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }
 
 /** @throws CliFailure in words for what an operator can put right */
