@@ -55,7 +55,7 @@ function patience(leftMs: number, hurry: AbortSignal): AbortSignal {
  * collector where it is started with `--expose-gc`, as `npm start` and the image do; elsewhere the memory stays with us.
  */
 function giveBackMemory(): void {
-  void globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }
 
 /** @throws CliFailure in words for what an operator can put right */
