@@ -27,7 +27,8 @@ describe('the lock of DATA_DIR', () => {
   it('goes with the process that held it', async () => {
     const module = new URL('./data-dir-lock.js', import.meta.url).href;
     const program = `const { DataDirLock } = await import(${JSON.stringify(module)});
-      new DataDirLock(${JSON.stringify(folder)}).acquire(); process.stdout.write('held'); setInterval(() => {}, 1_000);`;
+      const lock = new DataDirLock(${JSON.stringify(folder)}); lock.acquire(); process.stdout.write('held');
+      setInterval(() => lock, 1_000); // A lock that nobody knows any more is collected, and let go.`;
     const holder = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: ['ignore', 'pipe', 'inherit'], env: {} });
     try {
       await once(holder.stdout, 'data');
