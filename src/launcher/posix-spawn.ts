@@ -18,13 +18,14 @@ const MEMORY_FILE = 0x03;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
+const PIDFD_OPEN = 434;
 /** POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID; the same in glibc and musl. */
 const SPAWN_FLAGS = 0x04 | 0x08 | 0x80;
 /** More than any libc needs for its opaque structures (glibc: 80, 336 and 128 bytes). */
 const OPAQUE_BYTES = 1_024;
 const READ_BYTES = 65_536;
 const EVENTS = 128;
-/** How often children are asked for their end while somebody else holds their pipes, or they have closed them. */
+/** How often children are asked for their end while somebody else holds their pipes, or the system has no descriptor for them. */
 const ASK_MS = 25;
 const ONE_BYTE = Buffer.from([1]);
 /** `struct epoll_event` is packed on x86-64 alone. */
@@ -130,6 +131,10 @@ export class PosixSpawner implements ChildSystem {
 
   reap(pid: number): number | undefined {
     return this.self.reap(pid);
+  }
+
+  openProcess(pid: number): number {
+    return Number(this.libc.syscall(PIDFD_OPEN, pid, 0));
   }
 
   forget(child: SpawnedChild): void {

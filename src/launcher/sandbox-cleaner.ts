@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { lstatSync, openSync, readdirSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Where a program can leave something behind in a sandbox, beside the folders that were declared for that. */
@@ -15,13 +15,15 @@ const SCHEDULING_FIELDS = [16, 37, 38];
 export class SandboxCleaner {
   /** What the private folders hold from the beginning: the ways to declared folders, with their rights. */
   private readonly furniture: ReadonlyMap<string, number>;
-  private readonly inheritance: string;
+  private readonly inheritance = new Inheritance();
+  private readonly inherited: string;
+  private readonly tables = IPC_TABLES.map((table) => new KernelFile(table));
 
   /** @throws Error outside of a sandbox */
   constructor() {
     if (process.ppid !== 1 || readFileSync('/proc/1/comm', 'utf8').trim() !== 'bwrap') throw new Error('This process is in no sandbox.');
     this.furniture = new Map(PRIVATE_FOLDERS.flatMap((folder) => furnitureOf(folder, deviceOf(folder))));
-    this.inheritance = inheritance();
+    this.inherited = this.inheritance.read();
   }
 
   /** Kills every other process of the sandbox. @returns whether there was one */
@@ -39,7 +41,11 @@ export class SandboxCleaner {
   tidy(): boolean {
     try {
       const kept = PRIVATE_FOLDERS.map((folder) => this.empty(folder, deviceOf(folder)));
-      return kept.reduce((sum, count) => sum + count) === this.furniture.size && isIpcEmpty() && this.inheritance === inheritance();
+      return (
+        kept.reduce((sum, count) => sum + count) === this.furniture.size &&
+        this.tables.every(isEmptyTable) &&
+        this.inherited === this.inheritance.read()
+      );
     } catch {
       return false;
     }
@@ -73,14 +79,37 @@ function deviceOf(path: string): number {
   return lstatSync(path).dev;
 }
 
-function isIpcEmpty(): boolean {
-  return IPC_TABLES.every((table) => readFileSync(table, 'latin1').trim().split('\n').length <= 1);
+/** A file of the kernel that is read after every run: it stays open. */
+class KernelFile {
+  private static readonly bytes = Buffer.alloc(64 * 1024);
+  private readonly descriptor: number;
+
+  constructor(path: string) {
+    this.descriptor = openSync(path, 'r');
+  }
+
+  /** As it is now. */
+  read(): string {
+    return KernelFile.bytes.toString('latin1', 0, readSync(this.descriptor, KernelFile.bytes, 0, KernelFile.bytes.length, 0));
+  }
 }
 
 /** What programs inherit of this process, and a program with the same user may change in it: limits, priority, processors. */
-function inheritance(): string {
-  const stat = readFileSync('/proc/self/stat', 'latin1');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const processors = /^Cpus_allowed:.*$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[0];
-  return [readFileSync('/proc/self/limits', 'latin1'), processors, ...SCHEDULING_FIELDS.map((index) => fields[index])].join('\n');
+class Inheritance {
+  private readonly limits = new KernelFile('/proc/self/limits');
+  private readonly stat = new KernelFile('/proc/self/stat');
+  private readonly status = new KernelFile('/proc/self/status');
+
+  read(): string {
+    const stat = this.stat.read();
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const processors = /^Cpus_allowed:.*$/m.exec(this.status.read())?.[0];
+    return [this.limits.read(), processors, ...SCHEDULING_FIELDS.map((index) => fields[index])].join('\n');
+  }
+}
+
+/** The heading alone. */
+function isEmptyTable(table: KernelFile): boolean {
+  const text = table.read();
+  return text.indexOf('\n') === text.length - 1;
 }

@@ -13,6 +13,8 @@ export interface ChildSystem {
   signal(descriptor: number): void;
   /** Raw status of wait(2); undefined while the process lives. */
   reap(pid: number): number | undefined;
+  /** Descriptor that becomes ready when the process has ended; negative where the system has none to give. */
+  openProcess(pid: number): number;
   /** The child has ended. */
   forget(child: SpawnedChild): void;
 }
@@ -75,9 +77,20 @@ export class SpawnedChild implements Child {
     this.open.delete(descriptor);
     if (this.open.size > 0) return;
     if (this.status !== undefined) return this.endIfOver();
-    // A program that ends closes its pipes a moment before it can be reaped.
+    // A program that ends closes its pipes a moment before it can be reaped. To be told of that takes four calls; to look again, one.
     this.lookForEnd();
-    if (this.status === undefined) setImmediate(() => this.lookForEnd());
+    if (this.status === undefined) setImmediate(() => this.awaitEnd());
+  }
+
+  private awaitEnd(): void {
+    this.lookForEnd();
+    if (this.status !== undefined) return;
+    const handle = this.system.openProcess(this.pid);
+    if (handle < 0) return;
+    this.system.watch(handle, () => {
+      this.system.close(handle);
+      this.lookForEnd();
+    });
   }
 
   private endIfOver(): void {

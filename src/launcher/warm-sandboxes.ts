@@ -9,7 +9,7 @@ import { IN_SANDBOX } from './host-protocol.js';
 import { descendantsOf } from './process-tree.js';
 
 /** Sandboxes of one command, and of all commands. Each holds a small Node process. */
-const MOST_OF_ONE = 4;
+const MOST_OF_ONE = 6;
 const MOST_OF_ALL = 16;
 /** A command that came so often in this time is worth a sandbox that stays. */
 const WORTH_IT_RUNS = 3;
