@@ -26,7 +26,7 @@ const NETWORK_FILES = ['/etc/resolv.conf', '/etc/gai.conf', '/etc/host.conf'];
 /** A sandbox to be built. */
 export interface SandboxPlan {
   readonly sandbox: Sandbox;
-  /** Working folder inside; it is to be seen there. */
+  /** Working folder inside; it is declared, or always there. */
   readonly cwd: string;
   /** Files to be seen besides, such as the program itself. */
   readonly files: readonly string[];
@@ -36,18 +36,30 @@ export interface SandboxPlan {
   readonly links: ReadonlyMap<string, string>;
   /** Covered wherever they would be seen: the gateway's own data. */
   readonly hidden: readonly string[];
-  /** Files and folders that other sandboxes show: nobody who may write around them moves them, or puts a link in their place. */
+  /** Files and folders that are there and other sandboxes show: nobody who may write around them moves them, or puts a link in their place. */
   readonly pinned: readonly string[];
   /** Folder of device files that take the place of the host's, see {@link OwnDevices}; null where the host's are shown. */
   readonly devices: string | null;
+  /** Whether this bubblewrap takes what it shows as descriptors (`--bind-fd`). */
+  readonly takesDescriptors: boolean;
 }
 
 /** A sandbox as bwrap(1) is told to build it. */
 export interface SandboxBuild {
   /** Arguments up to the program. */
   readonly arguments: readonly string[];
-  /** Real paths of what was declared, and of what is pinned. */
-  readonly sources: readonly string[];
+  readonly places: readonly OpenPlace[];
+}
+
+/**
+ * What was declared, or is pinned, and must be at its path when the sandbox is built. A link in its place would show a program, and let
+ * it write to, what nobody declared.
+ */
+export interface OpenPlace {
+  /** Real path. */
+  readonly path: string;
+  /** Which argument becomes the number of its descriptor; null where bubblewrap gets the path. */
+  readonly argument: number | null;
 }
 
 /**
@@ -57,11 +69,21 @@ export interface SandboxBuild {
  * Of a gateway that is root the program has root's number outside, though none of its rights: all that root owns must be read-only,
  * the kernel's settings (/proc/sys) and the host's device files above all.
  */
-export function planSandbox({ sandbox, cwd, files, privateFolder, links, hidden, pinned, devices }: SandboxPlan): SandboxBuild {
-  const places = withPins(placesOf(sandbox, [...files, ...(cwd === '/' ? [] : [cwd])]), [...hidden, ...pinned]);
+export function planSandbox({
+  sandbox,
+  cwd,
+  files,
+  privateFolder,
+  links,
+  hidden,
+  pinned,
+  devices,
+  takesDescriptors,
+}: SandboxPlan): SandboxBuild {
+  const places = withPins(placesOf(sandbox, files), [...hidden, ...pinned]);
   const seen = (path: string) => [...places.map((place) => place.path), ...SYSTEM_FOLDERS].some((folder) => contains(folder, path));
   const covers = hidden.filter(seen).flatMap(coverOf);
-  const text = [
+  const before = [
     ...['--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
     ...(sandbox.profile === 'network' ? [] : ['--unshare-net']),
     ...['--uid', UNPRIVILEGED_ID, '--gid', UNPRIVILEGED_ID, '--cap-drop', 'ALL', '--die-with-parent'],
@@ -71,22 +93,33 @@ export function planSandbox({ sandbox, cwd, files, privateFolder, links, hidden,
     ...(devices === null ? [] : DEVICES.flatMap((name) => ['--dev-bind', join(devices, name), `/dev/${name}`])),
     ...['--size', String(SHARED_MEMORY_BYTES), '--tmpfs', '/dev/shm', '--mqueue', '/dev/mqueue', '--remount-ro', '/dev'],
     ...['--size', String(TEMPORARY_BYTES), '--tmpfs', '/tmp', '--dir', '/var', '--symlink', '../tmp', '/var/tmp'],
-    ...places.flatMap(({ path, writable, isPin }) => [isPin ? '--bind-try' : writable ? '--bind' : '--ro-bind', path, path]),
+  ];
+  const shown = places.map((place) => ({ ...place, isOpened: takesDescriptors && !files.includes(place.path) }));
+  const after = [
     ...[...links].flatMap(([path, target]) => ['--symlink', target, path]),
     ...covers.flatMap(({ path, isFolder }) => (isFolder ? ['--perms', '0500', '--tmpfs', path] : ['--ro-bind', '/dev/null', path])),
     ...(privateFolder === null ? [] : ['--ro-bind', privateFolder, privateFolder]),
     ...covers.filter(({ isFolder }) => isFolder).flatMap(({ path }) => ['--remount-ro', path]),
     ...['--remount-ro', '/', '--chdir', cwd],
   ];
-  const sources = places.map(({ path }) => path).filter((path) => !files.includes(path));
-  return { arguments: text, sources };
+  return {
+    arguments: [...before, ...shown.flatMap(bind), ...after],
+    places: shown.flatMap(({ path, isOpened }, index) =>
+      files.includes(path) ? [] : [{ path, argument: isOpened ? before.length + index * BIND_ARGUMENTS + 1 : null }],
+    ),
+  };
+}
+
+const BIND_ARGUMENTS = 3;
+
+function bind({ path, writable, isOpened }: Place & { readonly isOpened: boolean }): readonly string[] {
+  const option = writable ? '--bind' : '--ro-bind';
+  return isOpened ? [`${option}-fd`, '', path] : [option, path, path];
 }
 
 interface Place {
   readonly path: string;
   readonly writable: boolean;
-  /** Shown by what lies around it already, and possibly gone by now. */
-  readonly isPin: boolean;
 }
 
 /** Outer folders first, so that what lies in them can differ. */
@@ -94,7 +127,7 @@ function placesOf({ read, write }: Sandbox, files: readonly string[]): readonly 
   const places = new Map<string, boolean>();
   for (const path of [...files, ...read]) if (!isSystem(path)) places.set(path, false);
   for (const path of write) places.set(path, true);
-  return inOrder([...places].map(([path, writable]) => ({ path, writable, isPin: false })));
+  return inOrder([...places].map(([path, writable]) => ({ path, writable })));
 }
 
 function inOrder(places: readonly Place[]): readonly Place[] {
@@ -111,7 +144,7 @@ function withPins(places: readonly Place[], paths: readonly string[]): readonly 
   const isWritableAround = (path: string) => places.findLast((place) => place.path !== path && contains(place.path, path))?.writable;
   for (const path of [...known, ...paths])
     for (let pin = path; isWritableAround(pin) && !pins.has(pin); pin = dirname(pin)) if (!known.has(pin)) pins.add(pin);
-  return inOrder([...places, ...[...pins].map((path) => ({ path, writable: true, isPin: true }))]);
+  return inOrder([...places, ...[...pins].map((path) => ({ path, writable: true }))]);
 }
 
 function isSystem(path: string): boolean {

@@ -11,12 +11,12 @@ import {
   type SandboxMode,
 } from '../domain/sandbox.js';
 import type { OwnDevices } from './devices.js';
-import { FILTER_FD, GATE_FD, STATUS_FD } from './bubblewrap.js';
+import { FILTER_FD, GATE_FD, type OpenPlace, type SandboxBuild, STATUS_FD } from './bubblewrap.js';
 import { ControlGroups } from './control-groups.js';
 import type { HostMeans } from './executor-host.js';
-import type { HostLaunch, HostSandbox } from './host-protocol.js';
+import type { HostLaunch, SharedSandbox } from './host-protocol.js';
 import { groupSettings, limitPrefix, type LimitMeans } from './limits.js';
-import { areInPlace, SandboxBuilder, type CommonPlan, type HostNeeds } from './sandbox-builder.js';
+import { SandboxBuilder, type CommonPlan, type HostNeeds } from './sandbox-builder.js';
 import { syscallFilter } from './syscall-filter.js';
 
 export const CONTAINED_PROFILES = SANDBOX_PROFILES.filter((profile): profile is ContainedProfile => profile !== 'host');
@@ -25,13 +25,6 @@ export interface ContainmentOptions extends CommonPlan {
   readonly mode: SandboxMode;
   /** Folder of the gateway's own; made when there is none. */
   readonly folder: string;
-}
-
-/** A sandbox for a host of its own. */
-export interface SharedSandbox extends HostSandbox {
-  readonly argv: readonly string[];
-  /** Whether what it shows is still what was declared. */
-  isInPlace(): boolean;
 }
 
 /** Why a program must not be started; fit for callers. */
@@ -43,7 +36,6 @@ export interface LaunchRefusal {
 const HOST_NEEDS = { processes: 24, memoryBytes: 128 * 1024 ** 2, openFiles: 64 };
 
 const GONE: LaunchRefusal = { refusal: 'the program could not be started (ENOENT)' };
-const MOVED: LaunchRefusal = { refusal: 'a folder of its sandbox is not what it was when the catalogue was loaded' };
 
 const PROGRAM_FOLDERS = ['/usr/bin', '/bin', '/usr/local/bin'];
 
@@ -80,9 +72,10 @@ export class Containment {
     this.builder.devices = folder;
   }
 
-  /** @param version of bubblewrap, as it tells */
-  foundVersion(version: string): void {
+  /** @param version of bubblewrap, and its options, as it tells */
+  foundVersion(version: string, options: string): void {
     this.version = version;
+    this.builder.takesDescriptors = options.includes('--ro-bind-fd');
   }
 
   /**
@@ -96,11 +89,11 @@ export class Containment {
     if (roomy === null) return null;
     const build = this.builder.buildFor(needs, request);
     return {
-      argv: [this.bubblewrap, ...this.filterArguments, ...build.arguments, '--', ...limitPrefix(roomy, this.limits)],
+      argv: [this.bubblewrap, ...build.arguments, ...this.filterArguments, '--', ...limitPrefix(roomy, this.limits)],
       filter: this.filter,
       nullDevice: this.nullDevice,
+      places: placesIn(build),
       group: this.groupFor(roomy),
-      isInPlace: () => areInPlace(build),
     };
   }
 
@@ -108,30 +101,31 @@ export class Containment {
   wrap(request: LaunchRequest): HostLaunch | LaunchRefusal {
     const { file, argv, env, cwd, stdin, outputBytes, sandbox, limits } = request;
     const rest = { env, stdin, outputBytes };
-    if (this.bubblewrap === null || !this.contains(sandbox)) {
-      const outside = limitPrefix(limits, limitMeansOf(null));
-      const [first] = outside;
-      if (first === undefined) return { file, argv, ...rest, cwd, sandbox: null };
-      return isExecutable(file) ? { file: first, argv: [...outside, file, ...argv.slice(1)], ...rest, cwd, sandbox: null } : GONE;
-    }
-    // Whoever starts it for us would tell its absence as the program's own end.
-    if (!isExecutable(file)) return GONE;
-    const build = this.builder.build(request);
-    if (!areInPlace(build)) return MOVED;
     const group = this.groupFor(limits);
+    const prefix = limitPrefix(limits, this.limits);
+    const isContained = this.contains(sandbox);
+    // Whoever starts it for us would tell its absence as the program's own end.
+    if ((isContained || group || prefix.length > 0) && !isExecutable(file)) return GONE;
+    const [first] = prefix;
+    if (this.bubblewrap === null || !isContained) {
+      const program = first === undefined ? { file, argv } : { file: first, argv: [...prefix, file, ...argv.slice(1)] };
+      return { ...program, ...rest, cwd, sandbox: null, group };
+    }
+    const build = this.builder.build(request);
     return {
       file: this.bubblewrap,
       argv: [
         this.bubblewrap,
+        ...build.arguments,
         ...['--json-status-fd', String(STATUS_FD)],
         ...(group ? ['--block-fd', String(GATE_FD)] : []),
         ...this.filterArguments,
-        ...build.arguments,
-        ...['--', ...limitPrefix(limits, this.limits), file, ...argv.slice(1)],
+        ...['--', ...prefix, file, ...argv.slice(1)],
       ],
       ...rest,
       cwd: '/',
-      sandbox: { filter: this.filter, nullDevice: this.nullDevice, group },
+      sandbox: { filter: this.filter, nullDevice: this.nullDevice, places: placesIn(build) },
+      group,
     };
   }
 
@@ -143,7 +137,7 @@ export class Containment {
     return join(this.builder.devices ?? '/dev', 'null');
   }
 
-  private groupFor(limits: ResourceLimits): HostSandbox['group'] {
+  private groupFor(limits: ResourceLimits): HostLaunch['group'] {
     const settings = this.groups ? groupSettings(limits, this.limits) : {};
     return this.groups && Object.keys(settings).length > 0 ? { parents: this.groups.folders, settings } : null;
   }
@@ -206,6 +200,11 @@ export class Containment {
       return reason === null ? [] : [`programs of the profile ${profile} run with all rights of the gateway's user: ${reason}`];
     });
   }
+}
+
+/** What the sandbox shows, by places in an argv that begins with bubblewrap itself. */
+function placesIn({ places }: SandboxBuild): readonly OpenPlace[] {
+  return places.map(({ path, argument }) => ({ path, argument: argument === null ? null : argument + 1 }));
 }
 
 /** Null where programs may have fewer descriptors than the host needs. */

@@ -8,6 +8,8 @@ import type { ControlGroupPlan } from './host-protocol.js';
 const RETRY_MS = 100;
 const RETRIES = 50;
 
+const JOIN = 'until [ "$1" = -- ]; do echo 0 > "$1/cgroup.procs" || exit 126; shift; done; shift; exec "$@"';
+
 /**
  * The control group of one sandbox: what its members use together is bounded. Nothing here is quick, and nothing blocks: the kernel
  * waits for all processors before a process changes its group (some 10 ms).
@@ -26,6 +28,11 @@ export class ControlGroup {
       await group.remove();
       throw error;
     }
+  }
+
+  /** The start of a program by one that has joined the group before it becomes that program. */
+  joined(argv: readonly string[]): readonly [string, ...string[]] {
+    return ['/bin/sh', '-c', JOIN, 'sh', ...this.folders, '--', ...argv];
   }
 
   /** Rejects with the system's error. */

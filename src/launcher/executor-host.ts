@@ -3,7 +3,9 @@ import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionEnd } from '../domain/executor.js';
 import type { KillSignal, LaunchHandlers } from '../domain/launcher.js';
-import type { HostCommand, HostLaunch, HostReport } from './host-protocol.js';
+import type { HostCommand, HostLaunch, HostReport, SharedSandbox } from './host-protocol.js';
+import { FILTER_FD } from './bubblewrap.js';
+import { openPlaces, withDescriptors } from './open-places.js';
 import { killLeftBehind } from './left-behind.js';
 import { killGroup } from './process-group.js';
 
@@ -70,18 +72,19 @@ export class ExecutorHost {
     return new ExecutorHost(spawn(file, rest, { ...SPAWN_OPTIONS, stdio: STDIO }), false);
   }
 
-  /** The same inside a sandbox; `pid` is then the one that holds it. @throws like {@link open} */
-  static openIn(
-    { argv, filter }: { readonly argv: readonly string[]; readonly filter: string | null },
-    args: readonly string[],
-  ): ExecutorHost {
-    const [file = '', ...rest] = [...argv, ...HOST_ARGV, ...args];
-    const descriptor = filter === null ? 'ignore' : openSync(filter, 'r');
+  /** The same inside a sandbox; `pid` is then the one that holds it. @throws like {@link open}, and Error when a folder was moved */
+  static openIn({ argv, filter, places }: SharedSandbox, args: readonly string[]): ExecutorHost {
+    const opened = openPlaces(places);
+    if (opened === null) throw new Error('A folder of the sandbox is not what it was.');
+    const descriptors = [...(filter === null ? [] : [openSync(filter, 'r')]), ...opened];
+    const given = [...STDIO, 'ignore' as const, filter === null ? ('ignore' as const) : descriptors[0], ...opened];
+    const numbers = opened.map((_, index) => FILTER_FD + 1 + index);
+    const [file = '', ...rest] = [...withDescriptors(argv, places, numbers), ...HOST_ARGV, ...args];
     try {
       // A session of its own: a terminal's Ctrl-C is for the gateway alone, and would end the sandbox.
-      return new ExecutorHost(spawn(file, rest, { ...SPAWN_OPTIONS, detached: true, stdio: [...STDIO, 'ignore', descriptor] }), true);
+      return new ExecutorHost(spawn(file, rest, { ...SPAWN_OPTIONS, detached: true, stdio: given }), true);
     } finally {
-      if (typeof descriptor === 'number') closeSync(descriptor);
+      for (const descriptor of descriptors) closeSync(descriptor);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { KillSignal } from '../domain/launcher.js';
 import type { OutputStream } from '../domain/run.js';
+import type { OpenPlace } from './bubblewrap.js';
 
 /** A program as a host starts it: wrapped into its sandbox and its limits already. */
 export interface HostLaunch {
@@ -13,6 +14,8 @@ export interface HostLaunch {
   readonly outputBytes: number;
   /** Null where the program is started as it is. */
   readonly sandbox: HostSandbox | null;
+  /** Control group that it is in before its first instruction. */
+  readonly group: ControlGroupPlan | null;
 }
 
 /** What a host has to know of the bubblewrap that it starts. */
@@ -21,11 +24,18 @@ export interface HostSandbox {
   readonly filter: string | null;
   /** Device that is given as stdin where there is none to read. */
   readonly nullDevice: string;
-  /** Control group that the sandbox is put into before the program starts. */
+  /** What it shows; the arguments that become descriptors are those of `argv`. */
+  readonly places: readonly OpenPlace[];
+}
+
+/** A sandbox for a host to live in. */
+export interface SharedSandbox extends HostSandbox {
+  /** Up to the program of the host. */
+  readonly argv: readonly string[];
   readonly group: ControlGroupPlan | null;
 }
 
-/** A control group to be made for one sandbox. */
+/** A control group to be made for one run, or one sandbox. */
 export interface ControlGroupPlan {
   /** Folders in which it is made: one, or one for each controller where these have hierarchies of their own. */
   readonly parents: readonly string[];

@@ -2,8 +2,9 @@ import { accessSync, constants } from 'node:fs';
 import { constants as system } from 'node:os';
 import type { KillSignal } from '../domain/launcher.js';
 import { ControlGroup } from './control-group.js';
-import type { ControlGroupPlan, HostReport, StartCommand } from './host-protocol.js';
+import type { ControlGroupPlan, HostLaunch, HostReport, StartCommand } from './host-protocol.js';
 import type { Child, ChildEvents, ChildStream, SpawnChild } from './node-spawn.js';
+import { MOVED } from './open-places.js';
 import type { Outbox } from './outbox.js';
 import { killGroup, killProcess } from './process-group.js';
 import { descendantsOf } from './process-tree.js';
@@ -60,9 +61,8 @@ export class HostRun implements ChildEvents {
   }
 
   start(): void {
-    const { sandbox } = this.command;
-    if (sandbox?.group) void this.startInGroup(sandbox.group);
-    else this.spawn();
+    if (this.command.group) void this.startInGroup(this.command.group);
+    else this.spawn(this.command);
   }
 
   kill(signal: KillSignal): void {
@@ -117,6 +117,7 @@ export class HostRun implements ChildEvents {
   }
 
   onFailure(code: string): void {
+    if (code === MOVED) return this.fail(MOVED);
     const what = canEnter(this.command.cwd) ? 'the program could not be started' : 'the working folder cannot be entered';
     this.fail(`${what} (${code})`);
   }
@@ -128,11 +129,12 @@ export class HostRun implements ChildEvents {
       return this.fail(`the control group could not be made (${(error as NodeJS.ErrnoException).code})`);
     }
     if (this.isKilled) this.fail('the run was ended before its start');
-    else this.spawn();
+    // What is in a sandbox waits for it to be put into the group; what is in none goes there itself.
+    else this.spawn(this.command.sandbox ? this.command : joining(this.group, this.command));
   }
 
-  private spawn(): void {
-    this.child = this.surroundings.spawnChild(this.command, this);
+  private spawn(launch: HostLaunch): void {
+    this.child = this.surroundings.spawnChild(launch, this);
     if (!this.child) return;
     this.surroundings.outbox.push({ kind: 'started', id: this.command.id, pid: this.child.pid });
   }
@@ -176,6 +178,11 @@ export class HostRun implements ChildEvents {
     this.surroundings.outbox.push(report);
     this.surroundings.onGone();
   }
+}
+
+function joining(group: ControlGroup, { file, argv, ...rest }: HostLaunch): HostLaunch {
+  const [shell, ...given] = group.joined([file, ...argv.slice(1)]);
+  return { ...rest, file: shell, argv: [shell, ...given] };
 }
 
 /** A bad working folder fails with the same code as a missing program; this tells them apart. */

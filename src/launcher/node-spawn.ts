@@ -4,6 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { OutputStream } from '../domain/run.js';
 import { GATE_FD, STATUS_FD } from './bubblewrap.js';
 import type { HostLaunch } from './host-protocol.js';
+import { MOVED, openPlaces, withDescriptors } from './open-places.js';
 
 /** What can be read from a child: its output, and what bubblewrap tells of the sandbox. */
 export type ChildStream = OutputStream | 'status';
@@ -16,7 +17,7 @@ export interface ChildEvents {
   onExit(): void;
   /** The program itself has ended and its pipes are at their end, or were abandoned. Exactly one of the two is not null. */
   onEnd(code: number | null, signal: NodeJS.Signals | null): void;
-  /** Nothing was started. `code` is an errno name or a Node error code. May be called before `spawnChild` returns. */
+  /** Nothing was started. `code` is an errno name, a Node error code or {@link MOVED}. May be called before `spawnChild` returns. */
   onFailure(code: string): void;
 }
 
@@ -75,19 +76,16 @@ function trySpawn(request: HostLaunch, events: ChildEvents): ChildProcess | null
     return descriptor;
   };
   try {
-    return spawn(request.file, request.argv.slice(1), {
-      argv0: request.argv[0] ?? request.file,
-      env: request.env,
-      cwd: request.cwd,
-      detached: true,
-      shell: false,
-      stdio: [
-        request.stdin === null ? open(sandbox?.nullDevice ?? '/dev/null') : 'pipe',
-        'pipe',
-        'pipe',
-        ...(sandbox ? sandboxDescriptors(sandbox.group !== null, sandbox.filter === null ? 'ignore' : open(sandbox.filter)) : []),
-      ],
-    });
+    const places = openPlaces(sandbox?.places ?? []);
+    if (places === null) return (events.onFailure(MOVED), null);
+    opened.push(...places);
+    const given: Given[] = [request.stdin === null ? open(sandbox?.nullDevice ?? '/dev/null') : 'pipe', 'pipe', 'pipe'];
+    // In the order of their numbers.
+    if (sandbox) given.push('pipe', request.group === null ? 'ignore' : 'pipe', sandbox.filter === null ? 'ignore' : open(sandbox.filter));
+    const numbers = places.map((place) => given.push(place) - 1);
+    const [argv0 = request.file, ...args] = withDescriptors(request.argv, sandbox?.places ?? [], numbers);
+    const options = { argv0, env: request.env, cwd: request.cwd, detached: true, shell: false, stdio: given };
+    return spawn(request.file, args, options);
   } catch (error) {
     // Node throws what it does not turn into an event: a NUL in an element, E2BIG, ENOTDIR.
     events.onFailure(codeOf(error));
@@ -99,11 +97,6 @@ function trySpawn(request: HostLaunch, events: ChildEvents): ChildProcess | null
 
 /** What a child gets as one of its descriptors. */
 type Given = 'pipe' | 'ignore' | number;
-
-/** In the order of their numbers. */
-function sandboxDescriptors(gated: boolean, filter: Given): Given[] {
-  return ['pipe', gated ? 'pipe' : 'ignore', filter];
-}
 
 function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? 'unknown error';

@@ -5,6 +5,7 @@ import { FILTER_FD, GATE_FD, STATUS_FD } from './bubblewrap.js';
 import type { HostLaunch } from './host-protocol.js';
 import type { Libc } from './libc.js';
 import type { Child, ChildEvents, ChildStream } from './node-spawn.js';
+import { MOVED, openPlaces, withDescriptors } from './open-places.js';
 import type { OwnProcess } from './own-process.js';
 import { SpawnArena } from './spawn-arena.js';
 import { SpawnedChild, type ChildSystem } from './spawned-child.js';
@@ -162,10 +163,16 @@ export class PosixSpawner implements ChildSystem {
     const actions = this.actions(request.cwd, stdin === null ? nothing : this.memoryFile(stdin, given));
     try {
       if (sandbox) outputs.push([this.givenPipe(actions, STATUS_FD, 'write', { open, given }), 'status']);
-      const gate = sandbox?.group ? this.givenPipe(actions, GATE_FD, 'read', { open, given }) : null;
+      const gate = sandbox && request.group ? this.givenPipe(actions, GATE_FD, 'read', { open, given }) : null;
       // Opened anew for each child: bubblewrap reads it from where it stands to its end.
       if (sandbox?.filter) libc.posix_spawn_file_actions_addopen(actions, FILTER_FD, sandbox.filter, 0, 0);
-      return { pid: this.start({ ...request, stdin, sandbox }, actions), gate };
+      const places = openPlaces(sandbox?.places ?? []);
+      if (places === null) throw new SystemError(MOVED);
+      given.push(...places);
+      // Onto itself: that is how a descriptor outlives the start of a program.
+      for (const place of places) libc.posix_spawn_file_actions_adddup2(actions, place, place);
+      const argv = withDescriptors(request.argv, sandbox?.places ?? [], places);
+      return { pid: this.start({ ...request, argv, stdin, sandbox }, actions), gate };
     } finally {
       libc.posix_spawn_file_actions_destroy(actions);
     }

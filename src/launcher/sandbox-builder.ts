@@ -17,14 +17,15 @@ export type HostNeeds = Pick<SandboxPlan, 'files' | 'links'>;
 const NO_LINKS: HostNeeds['links'] = new Map();
 
 interface Known extends SandboxBuild {
-  /** What was there to be hidden. */
-  readonly covered: string;
+  /** What was there to be hidden and pinned. */
+  readonly found: string;
 }
 
 /** Plans sandboxes; what is the same for all runs of a command is planned once. */
 export class SandboxBuilder {
   /** Folder of device files to be shown instead of the host's. */
   devices: string | null = null;
+  takesDescriptors = false;
   private readonly hidden: readonly string[];
   private readonly known = new WeakMap<Sandbox, Known>();
 
@@ -33,36 +34,32 @@ export class SandboxBuilder {
   }
 
   build({ sandbox, cwd, file, privateFolder }: LaunchRequest): SandboxBuild {
-    if (privateFolder !== null) return this.plan(sandbox, cwd, { files: [file], links: NO_LINKS }, privateFolder);
-    const covered = this.hidden.filter((path) => existsSync(path)).join('\0');
+    const kept = this.toKeep(sandbox);
+    if (privateFolder !== null) return this.plan({ sandbox, cwd, privateFolder, files: [file], links: NO_LINKS, ...kept });
+    const found = [...kept.hidden, '', ...kept.pinned].join('\0');
     const known = this.known.get(sandbox);
-    if (known?.covered === covered) return known;
-    const build = { ...this.plan(sandbox, cwd, { files: [file], links: NO_LINKS }), covered };
+    if (known?.found === found) return known;
+    const build = { ...this.plan({ sandbox, cwd, privateFolder, files: [file], links: NO_LINKS, ...kept }), found };
     this.known.set(sandbox, build);
     return build;
   }
 
   /** With what a host needs beside what was declared. */
   buildFor({ files, links }: HostNeeds, { sandbox, cwd, file }: LaunchRequest): SandboxBuild {
-    return this.plan(sandbox, cwd, { files: [file, ...files], links });
+    return this.plan({ sandbox, cwd, privateFolder: null, files: [file, ...files], links, ...this.toKeep(sandbox) });
   }
 
-  private plan(sandbox: Sandbox, cwd: string, needs: HostNeeds, privateFolder: string | null = null): SandboxBuild {
-    return planSandbox({ sandbox, cwd, ...needs, privateFolder, hidden: this.hidden, pinned: this.common.places(), devices: this.devices });
+  /** What is there, and must be kept from this sandbox, or from being moved by it. */
+  private toKeep({ write }: Sandbox): Pick<SandboxPlan, 'hidden' | 'pinned'> {
+    const pinned = write.length === 0 ? [] : this.common.places().filter((path) => write.some((folder) => path.startsWith(`${folder}/`)));
+    return { hidden: this.hidden.filter(isThere), pinned: pinned.filter(isThere) };
+  }
+
+  private plan(plan: Omit<SandboxPlan, 'devices' | 'takesDescriptors'>): SandboxBuild {
+    return planSandbox({ ...plan, devices: this.devices, takesDescriptors: this.takesDescriptors });
   }
 }
 
-/**
- * Whether every path still leads where it says. A link in its place would show a program, and let it write to, what nobody declared:
- * whoever may write around a place could put one there while no sandbox pins it.
- */
-export function areInPlace({ sources }: SandboxBuild): boolean {
-  return sources.every((path) => {
-    try {
-      return realpathSync.native(path) === path;
-    } catch (error) {
-      // bubblewrap says itself what is missing.
-      return (error as NodeJS.ErrnoException).code === 'ENOENT';
-    }
-  });
+function isThere(path: string): boolean {
+  return existsSync(path);
 }

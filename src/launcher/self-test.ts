@@ -42,7 +42,8 @@ export async function tryContainment(containment: Containment, start: Start): Pr
     for (const profile of CONTAINED_PROFILES) containment.giveUp(profile, reason);
     return;
   }
-  containment.foundVersion(version);
+  const { stdout: options } = await outcomeOf(plainLaunch([bubblewrap, '--help']), start);
+  containment.foundVersion(version, options);
   if (process.getuid?.() === 0) await replaceDevices(containment, start);
   await using traps = await setTraps();
   await Promise.all(CONTAINED_PROFILES.map((profile) => tryProfile(profile, containment, traps, start)));
@@ -125,7 +126,7 @@ async function versionOf(bubblewrap: string, start: Start): Promise<string | nul
 }
 
 function plainLaunch(argv: readonly [string, ...string[]]): HostLaunch {
-  return { file: argv[0], argv, env: {}, cwd: '/', stdin: null, outputBytes: OUTPUT_BYTES, sandbox: null };
+  return { file: argv[0], argv, env: {}, cwd: '/', stdin: null, outputBytes: OUTPUT_BYTES, sandbox: null, group: null };
 }
 
 function isRecent(version: string): boolean {

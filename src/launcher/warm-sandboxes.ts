@@ -1,11 +1,11 @@
 import type { ExecutionEnd } from '../domain/executor.js';
 import type { LaunchedProcess, LaunchHandlers, LaunchRequest } from '../domain/launcher.js';
 import type { Sandbox } from '../domain/sandbox.js';
-import type { Containment, SharedSandbox } from './containment.js';
+import type { Containment } from './containment.js';
 import { ControlGroup } from './control-group.js';
 import { ExecutorHost } from './executor-host.js';
 import { HOST_NEEDS } from './host-needs.js';
-import { IN_SANDBOX } from './host-protocol.js';
+import { IN_SANDBOX, type SharedSandbox } from './host-protocol.js';
 import { descendantsOf } from './process-tree.js';
 
 /** Sandboxes of one command, and of all commands. Each holds a small Node process. */
@@ -111,7 +111,6 @@ export class WarmSandboxes {
   private async open(kept: Kept, sandbox: Sandbox): Promise<void> {
     kept.hosts++;
     try {
-      if (!kept.plan.isInPlace()) throw new Error('A folder of the sandbox was replaced.');
       const host = ExecutorHost.openIn(kept.plan, [IN_SANDBOX]);
       this.hosts.set(host, performance.now());
       const group = await this.enter(host, kept);
@@ -178,7 +177,7 @@ export class WarmSandboxes {
     const id = ++this.launches;
     host.start(
       id,
-      { file, argv, env, cwd, stdin, outputBytes, sandbox: null },
+      { file, argv, env, cwd, stdin, outputBytes, sandbox: null, group: null },
       {
         onOutput: (stream, data) => handlers.onOutput(stream, data),
         onTruncated: () => handlers.onTruncated(),
