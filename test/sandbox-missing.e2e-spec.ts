@@ -1,11 +1,11 @@
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect } from '@jest/globals';
 import type { HealthDetails } from '../src/health/health-details.js';
 import { command } from './kit/commands.js';
 import { programHome, removeHomes } from './kit/program.js';
-import { contained, where } from './kit/where.js';
+import { containedAsRoot } from './kit/where.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-shims-'));
 afterEach(removeHomes);
@@ -43,9 +43,6 @@ const home = (mode: string) =>
     commands: { show: { ...command({ exec: ['/bin/sh', '-c', 'ls /; id -u'] }), sandbox: { profile: 'pure' } } },
     settings: { SANDBOX: mode },
   });
-
-const isRoot = process.getuid?.() === 0 && existsSync('/usr/bin/unshare');
-const containedAsRoot: typeof contained = isRoot ? contained : where(false, 'it takes root to put something in the place of bubblewrap');
 
 describe('a host without sandboxes', () => {
   const causes = [

@@ -23,3 +23,6 @@ const canContain = spawnSync('bwrap', ['--unshare-user', '--unshare-pid', '--ro-
 
 /** Tests of containment. */
 export const contained: Test = where(canContain, 'bubblewrap cannot build a sandbox here');
+
+/** Those of them that take root: to become somebody else, to make folders of the system. */
+export const containedAsRoot: Test = process.getuid?.() === 0 ? contained : wherePermitted(false, 'it takes root');
