@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import type { Invocation, ProcessInvocation } from '../domain/command.js';
 import { GatewayError } from '../domain/errors.js';
 import { Executor, type ExecutionContext, type ExecutionEnd } from '../domain/executor.js';
 import type { Launcher } from '../domain/launcher.js';
+import { randomHex } from '../http/random-pool.js';
 import { writePrivateFiles, type PrivateFiles } from './private-files.js';
 
 export interface ProcessExecutorOptions {
@@ -67,5 +67,5 @@ export class ProcessExecutor extends Executor {
 /** The request's trace with a span of this start's own (W3C Trace Context, 3.2.2.4): no two processes started by us have the same. */
 function ownSpan(traceparent: string): string {
   const [version, trace, , flags] = traceparent.split('-');
-  return `${version}-${trace}-${randomBytes(8).toString('hex')}-${flags}`;
+  return `${version}-${trace}-${randomHex(8)}-${flags}`;
 }

@@ -1,7 +1,7 @@
-import { randomFillSync } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { V7Generator } from 'uuidv7';
 import type { Principal } from '../domain/principal.js';
+import { randomHex, randomUint32 } from './random-pool.js';
 
 /** What follows one request through the house: into logs, problems, runs, audit and the children's environment. */
 export interface RequestContext {
@@ -50,24 +50,4 @@ export function newId(prefix: 'req' | 'run'): string {
 }
 
 const ID_BYTES = Buffer.alloc(16);
-
-/** Hex of random bytes. */
-function randomHex(bytes: number): string {
-  const start = takeRandom(bytes);
-  return POOL.toString('hex', start, start + bytes);
-}
-
-/** The system is asked for random bytes once for many requests. */
-const POOL = Buffer.alloc(4_080);
-let taken = POOL.length;
-const ids = new V7Generator({ nextUint32: () => POOL.readUInt32LE(takeRandom(4)) });
-
-/** Where in the pool the bytes lie that nobody else gets. */
-function takeRandom(bytes: number): number {
-  if (taken + bytes > POOL.length) {
-    randomFillSync(POOL);
-    taken = 0;
-  }
-  taken += bytes;
-  return taken - bytes;
-}
+const ids = new V7Generator({ nextUint32: randomUint32 });

@@ -3,6 +3,7 @@
  * loop, and by Node's own means copies the page tables, so it is done here, where there are few pages and nobody waits.
  * Started by `ExecutorHost`, fed over the IPC channel; it ends when the channel does, however the gateway ended.
  */
+import { setPriority } from 'node:os';
 import { closeInheritedDescriptors, descriptorLimit } from './descriptors.js';
 import { IN_SANDBOX, WITHOUT_FFI, type HostCommand, type SpawnMechanism, type StartCommand } from './host-protocol.js';
 import { HostRun, type RunSurroundings } from './host-run.js';
@@ -10,6 +11,9 @@ import { spawnChild, type SpawnChild } from './node-spawn.js';
 import { endAll, ORPHAN_LOOK_MS, ORPHAN_LOOKS, Orphans, type RunsUnderWay } from './orphans.js';
 import { Outbox } from './outbox.js';
 import { SandboxCleaner } from './sandbox-cleaner.js';
+
+/** What programs run at, and their host with them: the gateway answers first, however busy they keep the processors. */
+const NICENESS = 5;
 
 /** After so many starts their pids are reported and events looked at, before the next ones. */
 const STARTS_PER_TURN = 8;
@@ -26,6 +30,8 @@ interface Means {
   readonly orphans: Pick<Orphans, 'end'> | null;
 }
 
+// Before the cleaner notes what programs inherit.
+setPriority(NICENESS);
 const cleaner = process.argv.includes(IN_SANDBOX) ? new SandboxCleaner() : null;
 const { mechanism, spawnChild: spawn, orphans } = await bestMeans();
 const waiting = new Map<number, StartCommand>();

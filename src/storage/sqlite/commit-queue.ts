@@ -16,6 +16,10 @@ const GROUP_COMMITS = 512;
 /** Output in one transaction at most, in characters; a single larger commit goes alone. */
 const GROUP_CHARACTERS = 8 * 1024 ** 2;
 
+/** When a group had so many commits, others are on their way, and the next one waits a moment for them: each group costs an fsync. */
+const BUSY_GROUP = 3;
+const GATHER_MS = 1;
+
 interface PendingCommit {
   readonly writes: readonly RowWrite[];
   resolve(): void;
@@ -29,7 +33,8 @@ export interface Trouble {
 }
 
 /**
- * Group commit: one group is with the writer, and what arrives meanwhile makes up the next. No timer holds anything back.
+ * Group commit: one group is with the writer, and what arrives meanwhile makes up the next. Where many commit at once, the next group
+ * waits for {@link GATHER_MS}; a commit that comes alone waits for nobody.
  * Knows nothing of threads; `send` hands a group over, {@link settle} and {@link fail} say what became of it.
  */
 export class CommitQueue {
@@ -39,6 +44,7 @@ export class CommitQueue {
   private inFlight: PendingCommit[] = [];
   private writerBusy = false;
   private scheduled = false;
+  private lastGroup = 0;
   private deadline: NodeJS.Timeout | undefined;
   private trouble: Trouble | undefined;
   private readonly idleListeners: (() => void)[] = [];
@@ -101,14 +107,17 @@ export class CommitQueue {
     if (this.waiting.length === 0 && this.inFlight.length === 0) for (const listener of this.idleListeners.splice(0)) listener();
     if (this.scheduled || this.writerBusy || this.waiting.length === 0) return;
     this.scheduled = true;
-    setImmediate(() => {
+    const send = () => {
       this.scheduled = false;
       if (this.waiting.length > 0 && !this.writerBusy) this.sendGroup();
-    });
+    };
+    if (this.lastGroup < BUSY_GROUP) setImmediate(send);
+    else setTimeout(send, GATHER_MS);
   }
 
   private sendGroup(): void {
     this.inFlight = this.waiting.splice(0, groupSize(this.waiting));
+    this.lastGroup = this.inFlight.length;
     this.writerBusy = true;
     this.statistics.transactions += 1;
     this.deadline = setTimeout(() => this.stall(), this.limits.deadlineMs);
