@@ -34,8 +34,11 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** How often requests are looked at that take too long to come: Node's own 30 s would make the times above mean little. */
 const LATE_CHECK_MS = 1_000;
-/** An answer of which the client takes nothing for so long is cut, as nginx' `send_timeout` does. */
-const STALLED_MS = 60_000;
+/**
+ * An answer of which the client takes nothing is cut, as nginx' `send_timeout` does: within a minute, for Node looks twice, to see whether
+ * anything has gone out between.
+ */
+const STALLED_MS = 30_000;
 
 /** The HTTP side of the gateway, ready to listen but not started. */
 export interface Server {
