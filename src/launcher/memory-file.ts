@@ -12,7 +12,8 @@ const SEALABLE = 0x03;
  */
 export function memoryFile(libc: Libc, text: string): number {
   const descriptor = libc.memfd_create('stdin', SEALABLE);
-  for (let rest = Buffer.from(text); descriptor >= 0 && rest.length > 0;) {
+  if (descriptor < 0) return descriptor;
+  for (let rest = Buffer.from(text); rest.length > 0;) {
     const written = Number(libc.write(descriptor, rest, rest.length));
     if (written <= 0) {
       libc.close(descriptor);
