@@ -388,13 +388,13 @@ describe('bytes that are no HTTP request', () => {
   it.each([
     ['noise', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n'],
     ['a version that is none', 'GET /run HTTP/9.9\r\n\r\n'],
-    ['a header without a colon', `GET /health HTTP/1.1\r\nHost: x\r\n${CANARY}\r\n\r\n`],
-    ['a space before the colon', `GET /health HTTP/1.1\r\nHost: x\r\nX-API-Key : ${CANARY}\r\n\r\n`],
-    ['two lengths', 'POST /run HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}'],
-    ['a length and chunks', 'POST /run HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
-    ['a chunk size that is none', 'POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n'],
-    ['a negative length', 'POST /run HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n'],
-    ['a NUL in a header', 'GET /health HTTP/1.1\r\nHost: x\r\nX-Y: a\0b\r\n\r\n'],
+    ['a header without a colon', `GET /health HTTP/1.1\r\nHost: localhost\r\n${CANARY}\r\n\r\n`],
+    ['a space before the colon', `GET /health HTTP/1.1\r\nHost: localhost\r\nX-API-Key : ${CANARY}\r\n\r\n`],
+    ['two lengths', 'POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}'],
+    ['a length and chunks', 'POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+    ['a chunk size that is none', 'POST /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n'],
+    ['a negative length', 'POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n'],
+    ['a NUL in a header', 'GET /health HTTP/1.1\r\nHost: localhost\r\nX-Y: a\0b\r\n\r\n'],
   ])('get a problem, and the connection ends: %s', async (_what, bytes) => {
     const answer = await exchange(gateway.url, Buffer.from(bytes, 'latin1'));
     expectProblem(answer, 'malformed_request');
@@ -402,8 +402,8 @@ describe('bytes that are no HTTP request', () => {
   });
 
   it.each([
-    ['headers', `GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ${CANARY.repeat(2_500)}\r\n\r\n`],
-    ['an address', `GET /${CANARY.repeat(2_500)} HTTP/1.1\r\nHost: x\r\n\r\n`],
+    ['headers', `GET /health HTTP/1.1\r\nHost: localhost\r\nX-Long: ${CANARY.repeat(2_500)}\r\n\r\n`],
+    ['an address', `GET /${CANARY.repeat(2_500)} HTTP/1.1\r\nHost: localhost\r\n\r\n`],
   ])('get 431 when they are 20 kB of %s', async (_what, bytes) => {
     expectProblem(await exchange(gateway.url, bytes), 'headers_too_large');
   });

@@ -4,6 +4,8 @@
  */
 export const ERRORS = {
   malformed_request: { status: 400, title: 'The request cannot be read' },
+  body_too_deep: { status: 400, title: 'The request body nests too deep' },
+  body_too_wide: { status: 400, title: 'An object or array of the request body is too large' },
   invalid_request: { status: 400, title: 'The request does not match its schema' },
   invalid_arguments: { status: 400, title: 'The arguments do not match the declaration of the command' },
   unauthenticated: { status: 401, title: 'A valid API key is required' },
