@@ -17,6 +17,7 @@ import { MAX_ADDRESS_LENGTH, routableAddress } from './http/address.js';
 import { unwrapAnswers } from './http/answer.js';
 import { BareAnswers } from './http/bare-answers.js';
 import { acceptJsonBodies } from './http/body-parser.js';
+import { createBrowserRule } from './http/browser-rule.js';
 import { capConnections } from './http/connection-cap.js';
 import { answerOddRequests, framingFault, NODE_HEADER_BYTES } from './http/framing.js';
 import { createRequestContext } from './http/request-context.js';
@@ -122,12 +123,20 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
     }
     done(fault);
   });
+  const refuseBrowsers = createBrowserRule({
+    listensOn: settings.HOST,
+    allowedHosts: settings.ALLOWED_HOSTS,
+    origins: settings.CORS_ORIGINS ?? [],
+    proxies: settings.TRUSTED_PROXIES ?? [],
+  });
+  fastify.addHook('onRequest', (request, _reply, done) => done(refuseBrowsers(request)));
   if (settings.CORS_ORIGINS) {
     // Not strict: what is no preflight would be refused in plain text, and not as a problem.
     await fastify.register(fastifyCors, {
       origin: settings.CORS_ORIGINS,
       methods: BROWSER_METHODS,
       strictPreflight: false,
+      allowedHeaders: BROWSER_HEADERS,
       exposedHeaders: EXPOSED_HEADERS,
     });
   }
@@ -149,7 +158,17 @@ function unanswerable({ raw }: FastifyRequest): GatewayError | undefined {
 /** What a key may read is for no cache; routes whose answers may be kept say so. */
 const ANSWER_HEADERS = { ...createSecurityHeaders(), 'cache-control': 'no-store' };
 const BARE_ANSWERS = new BareAnswers(ANSWER_HEADERS);
-const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'DELETE'];
+const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'];
+const BROWSER_HEADERS = [
+  'X-API-Key',
+  'Authorization',
+  'Content-Type',
+  'Prefer',
+  'Idempotency-Key',
+  'Last-Event-ID',
+  'X-Request-Id',
+  'traceparent',
+];
 const EXPOSED_HEADERS = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Location', 'Link', 'Idempotency-Replayed'];
 const DOCS_PATH = 'docs';
 
