@@ -9,15 +9,18 @@ import { AppModule, type Ingredients } from './app.module.js';
 import { AccessGate } from './auth/access-gate.js';
 import { guardRoutes } from './auth/guard-routes.js';
 import type { Settings } from './config/settings.schema.js';
-import { GatewayError, toProblem } from './domain/errors.js';
+import type { GatewayError } from './domain/errors.js';
 import { Clock } from './domain/ports.js';
 import { ProblemFilter } from './error-tracking/problem.filter.js';
 import { Gateway } from './gateway.js';
 import { MAX_ADDRESS_LENGTH, routableAddress } from './http/address.js';
 import { unwrapAnswers } from './http/answer.js';
+import { BareAnswers } from './http/bare-answers.js';
 import { acceptJsonBodies } from './http/body-parser.js';
+import { createBrowserRule } from './http/browser-rule.js';
 import { capConnections } from './http/connection-cap.js';
-import { createRequestContext, newId } from './http/request-context.js';
+import { answerOddRequests, framingFault, NODE_HEADER_BYTES } from './http/framing.js';
+import { createRequestContext } from './http/request-context.js';
 import { clientLeft, onRequestEnd } from './http/request-end.js';
 import { createSecurityHeaders } from './http/security-headers.js';
 import { destinationOf, ROUTE_MARK } from './http/route-access.js';
@@ -68,10 +71,10 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: LATE_CHECK_MS,
-      maxHeaderSize: 16 * 1024,
+      maxHeaderSize: NODE_HEADER_BYTES,
       requireHostHeader: false,
     },
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: BARE_ANSWERS.refuseBytes,
   });
   const routes = new RoutingTable();
   const fastify = adapter.getInstance();
@@ -82,8 +85,7 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
     bodyParser: false,
     abortOnError: false,
   });
-  // Expectations that we do not know are ignored, as RFC 9110, 10.1.1 allows; Node would refuse them with a bare line.
-  app.getHttpServer().on('checkExpectation', (request, response) => void app.getHttpServer().emit('request', request, response));
+  answerOddRequests(app.getHttpServer(), (socket, error) => BARE_ANSWERS.refuse(socket, error));
   capConnections(app.getHttpServer(), {
     perAddress: settings.CONNECTIONS_PER_ADDRESS,
     exempt: settings.TRUSTED_PROXIES ?? [],
@@ -116,13 +118,28 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
   const endListeners = [measureRequests(fastify, app.get(Metrics), now)];
   if (logger.isLevelEnabled('info')) endListeners.push(logRequests(logger, now));
   onRequestEnd(fastify, endListeners);
-  fastify.addHook('onRequest', (request, _reply, done) => done(unanswerable(request)));
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const fault = unanswerable(request);
+    if (fault) {
+      BARE_ANSWERS.endAfterThis(request.raw.socket);
+      void reply.header('connection', 'close');
+    }
+    done(fault);
+  });
+  const refuseBrowsers = createBrowserRule({
+    listensOn: settings.HOST,
+    allowedHosts: settings.ALLOWED_HOSTS,
+    origins: settings.CORS_ORIGINS ?? [],
+    proxies: settings.TRUSTED_PROXIES ?? [],
+  });
+  fastify.addHook('onRequest', (request, _reply, done) => done(refuseBrowsers(request)));
   if (settings.CORS_ORIGINS) {
     // Not strict: what is no preflight would be refused in plain text, and not as a problem.
     await fastify.register(fastifyCors, {
       origin: settings.CORS_ORIGINS,
       methods: BROWSER_METHODS,
       strictPreflight: false,
+      allowedHeaders: BROWSER_HEADERS,
       exposedHeaders: EXPOSED_HEADERS,
     });
   }
@@ -136,17 +153,25 @@ function cutStalled(socket: Socket): void {
   if (socket.writableLength > 0) socket.destroy();
 }
 
-/** Requests that go no further: without a host (RFC 9112, 3.2), or read after their client left, whose address is then unknown. */
+/** Requests that go no further: with a frame not to be trusted, or read after their client left, whose address is then unknown. */
 function unanswerable({ raw }: FastifyRequest): GatewayError | undefined {
-  if (raw.httpVersion === '1.1' && raw.headers.host === undefined)
-    return new GatewayError('malformed_request', 'An HTTP/1.1 request names its host.');
-  if (raw.socket.remoteAddress === undefined) return clientLeft();
-  return undefined;
+  return framingFault(raw) ?? (raw.socket.remoteAddress === undefined ? clientLeft() : undefined);
 }
 
 /** What a key may read is for no cache; routes whose answers may be kept say so. */
 const ANSWER_HEADERS = { ...createSecurityHeaders(), 'cache-control': 'no-store' };
-const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'DELETE'];
+const BARE_ANSWERS = new BareAnswers(ANSWER_HEADERS);
+const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'];
+const BROWSER_HEADERS = [
+  'X-API-Key',
+  'Authorization',
+  'Content-Type',
+  'Prefer',
+  'Idempotency-Key',
+  'Last-Event-ID',
+  'X-Request-Id',
+  'traceparent',
+];
 const EXPOSED_HEADERS = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Location', 'Link', 'Idempotency-Replayed'];
 const DOCS_PATH = 'docs';
 
@@ -172,23 +197,4 @@ function refuseUnmarkedRoutes(routes: RoutingTable): void {
   const unmarked = routes.routes().filter(({ mark, method }) => !mark && method !== 'OPTIONS');
   if (unmarked.length > 0)
     throw new Error(`routes without declared access: ${unmarked.map(({ method, url }) => `${method} ${url}`).join(', ')}`);
-}
-
-/** Bytes that are no HTTP request: answered on the bare socket, then closed. */
-function answerClientError(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-  const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
-  const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const code = tooLarge ? 'headers_too_large' : late ? 'request_timeout' : 'malformed_request';
-  const problem = toProblem(new GatewayError(code, 'The request cannot be read.'), newId('req'));
-  const body = JSON.stringify(problem);
-  const head = [
-    `HTTP/1.1 ${problem.status} ${problem.title}`,
-    'Content-Type: application/problem+json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    `X-Request-Id: ${problem.requestId}`,
-    'Connection: close',
-    ...Object.entries(ANSWER_HEADERS).map(([name, value]) => `${name}: ${value}`),
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

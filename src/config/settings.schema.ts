@@ -44,6 +44,9 @@ const origins = list.refine((items) => items.every(isOrigin), {
 const addresses = list.refine((items) => items.every(isAddressOrRange), {
   error: 'expected addresses or CIDR ranges, separated by commas',
 });
+const hosts = list.refine((items) => items.every((item) => /^[A-Za-z0-9._-]{1,253}$|^[0-9A-Fa-f:.]{2,45}$/.test(item)), {
+  error: 'expected host names or addresses without ports, separated by commas',
+});
 const text = (expectation: string) => z.string({ error: `expected ${expectation}` }).min(1, { error: `expected ${expectation}` });
 
 function isOrigin(item: string): boolean {
@@ -106,6 +109,11 @@ export const SETTINGS = {
   QUEUE_LIMIT: setting(whole(0, 100_000), '1000', 'Runs that may wait for a slot; one more is refused as busy'),
   CACHE_LIMIT: setting(size, '32MiB', 'Memory for results of commands that declare `cache`'),
   CORS_ORIGINS: setting(origins, null, 'Exact origins that browsers may call from; none by default'),
+  ALLOWED_HOSTS: setting(
+    hosts,
+    null,
+    'Names that requests may call the gateway by (their `Host`), without ports; by default any, and on loopback those of loopback. TRUSTED_PROXIES may use any',
+  ),
   TRUSTED_PROXIES: setting(addresses, null, 'Addresses or CIDR ranges whose X-Forwarded-For counts; none by default'),
   LOG_LEVEL: setting(choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info', 'Least severe level that is logged'),
   LOG_FORMAT: setting(choice('json', 'pretty'), null, 'json, or pretty for people; pretty by default on a terminal, else json'),

@@ -4,10 +4,13 @@
  */
 export const ERRORS = {
   malformed_request: { status: 400, title: 'The request cannot be read' },
+  body_too_deep: { status: 400, title: 'The request body nests too deep' },
+  body_too_wide: { status: 400, title: 'An object or array of the request body is too large' },
   invalid_request: { status: 400, title: 'The request does not match its schema' },
   invalid_arguments: { status: 400, title: 'The arguments do not match the declaration of the command' },
   unauthenticated: { status: 401, title: 'A valid API key is required' },
   forbidden: { status: 403, title: 'This key may not do that' },
+  origin_refused: { status: 403, title: 'Pages of that origin may not call' },
   not_found: { status: 404, title: 'There is nothing here' },
   command_unknown: { status: 404, title: 'No such command' },
   run_unknown: { status: 404, title: 'No such run' },
@@ -19,6 +22,7 @@ export const ERRORS = {
   payload_too_large: { status: 413, title: 'The request body is too large' },
   uri_too_long: { status: 414, title: 'The address is too long' },
   unsupported_media_type: { status: 415, title: 'The request body has an unsupported media type' },
+  host_refused: { status: 421, title: 'This gateway does not answer to that name' },
   idempotency_mismatch: { status: 422, title: 'This idempotency key was used with another request' },
   rate_limited: { status: 429, title: 'Too many requests' },
   headers_too_large: { status: 431, title: 'The request headers are too large' },
