@@ -3,6 +3,7 @@ import { type DynamicModule, Global, Module, type Provider } from '@nestjs/commo
 import type { Logger } from 'pino';
 import { AuditModule } from './audit/audit.module.js';
 import { AuditProbe } from './audit/audit.probe.js';
+import { Checkpointer } from './audit/checkpointer.js';
 import { AuthModule } from './auth/auth.module.js';
 import { AuthObserver } from './auth/auth-observer.js';
 import { KeyService } from './auth/key.service.js';
@@ -15,6 +16,7 @@ import { type LoadedSettings, SETTINGS_TOKEN } from './config/settings.js';
 import type { Settings } from './config/settings.schema.js';
 import { SystemClock } from './config/system-clock.js';
 import { AuditStore } from './domain/audit.js';
+import { AuditSeed } from './domain/audit-checkpoint.js';
 import { AuditLog } from './domain/audit-log.js';
 import { Db, WriteHealth } from './domain/db.js';
 import { Launcher } from './domain/launcher.js';
@@ -69,7 +71,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         AuthModule.withRules(rateLimitRules(ingredients.settings)),
-        AuditModule.with((details) => redactData(details) as typeof details),
+        AuditModule.with({ ...ingredients, sanitise: (details) => redactData(details) as typeof details }),
         RunsModule,
         HealthModule.asking([StorageProbe, AuditProbe, CatalogueProbe, DiskProbe]),
       ],
@@ -113,6 +115,7 @@ function storage({ settings: { DATA_DIR }, logger }: Ingredients): Provider[] {
     { provide: AuditStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteAuditStore(db.reader) },
     { provide: SecretKeyFile, useFactory: () => new SecretKeyFile(DATA_DIR) },
     { provide: SecretKey, useExisting: SecretKeyFile },
+    { provide: AuditSeed, useFactory: () => new SecretKeyFile(DATA_DIR, 'audit.key') },
     { provide: DataDirLock, useFactory: () => new DataDirLock(DATA_DIR) },
     {
       provide: StorageProbe,
@@ -203,6 +206,8 @@ const LIVING = [
   EventBus,
   Metrics,
   Admission,
+  AuditSeed,
+  Checkpointer,
 ] as const;
 
 function gateway({ settings, logger }: Ingredients): Provider {
@@ -210,9 +215,9 @@ function gateway({ settings, logger }: Ingredients): Provider {
     provide: Gateway,
     inject: [...LIVING],
     useFactory: (...[lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, catalogue, launcher, ...others]: Living) => {
-      const [runs, readiness, clock, events, metrics, admission] = others;
+      const [runs, readiness, clock, events, metrics, admission, auditSeed, checkpointer] = others;
       measureRuns(events, metrics, admission);
-      const stored = { lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys };
+      const stored = { lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, auditSeed, checkpointer };
       return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock });
     },
   };

@@ -1,9 +1,11 @@
 import { rmSync } from 'node:fs';
 import type { Logger } from 'pino';
+import type { Checkpointer } from './audit/checkpointer.js';
 import type { Bootstrap, KeyService } from './auth/key.service.js';
 import { LOCAL_PRINCIPAL } from './auth/local-principal.js';
 import type { Catalogue } from './commands/catalogue.js';
 import type { Settings } from './config/settings.schema.js';
+import type { AuditSeed } from './domain/audit-checkpoint.js';
 import type { AuditLog } from './domain/audit-log.js';
 import type { Db } from './domain/db.js';
 import { IDEMPOTENCY_KEPT_MS } from './domain/idempotency.js';
@@ -37,6 +39,8 @@ export interface Parts {
   readonly runs: RunService;
   readonly readiness: ReadinessService;
   readonly clock: Clock;
+  readonly auditSeed: AuditSeed;
+  readonly checkpointer: Checkpointer;
 }
 
 /**
@@ -52,6 +56,7 @@ export class Gateway {
   /** The store. Several processes may have it open at once. */
   async openStore(): Promise<void> {
     await this.parts.storage.start();
+    this.parts.auditSeed.open();
   }
 
   /** Store, catalogue and executors: what it takes to run commands without a server. */
@@ -84,6 +89,7 @@ export class Gateway {
     const lost = await closeLostRuns({ ...this.parts, store: this.parts.runStore });
     if (lost > 0) logger.warn({ runs: lost }, 'runs that the last gateway left open are closed as lost');
     await this.note('gateway.started', { commands: catalogue.all().length, catalogue: catalogue.digest });
+    await this.parts.checkpointer.start();
     this.serving = true;
     this.pruning = setInterval(() => void this.prune(), PRUNE_EVERY_MS).unref();
     void this.prune();
@@ -100,13 +106,14 @@ export class Gateway {
   }
 
   async stop(): Promise<void> {
-    const { runs, launcher, storage, lock, logger, settings } = this.parts;
+    const { runs, launcher, storage, lock, logger, settings, checkpointer } = this.parts;
     clearInterval(this.pruning);
     const steps: [string, () => unknown][] = [
       ['runs', () => runs.drain(0)],
       ['executors', () => launcher.stop()],
       ['private files', () => rmSync(privateFolder(settings.DATA_DIR), { recursive: true, force: true })],
       ['audit', () => (this.serving ? this.note('gateway.stopped', {}) : undefined)],
+      ['checkpoints', () => checkpointer.stop()],
       ['storage', () => storage.stop()],
       ['lock', () => lock.release()],
     ];

@@ -49,6 +49,10 @@ const hosts = list.refine((items) => items.every((item) => /^[A-Za-z0-9._-]{1,25
 });
 const text = (expectation: string) => z.string({ error: `expected ${expectation}` }).min(1, { error: `expected ${expectation}` });
 
+const webAddress = z.string().refine((item) => /^https?:$/.test(URL.parse(item)?.protocol ?? ''), {
+  error: 'expected an address such as https://keeper.example.com/checkpoints',
+});
+
 function isOrigin(item: string): boolean {
   return URL.canParse(item) && new URL(item).origin === item;
 }
@@ -128,6 +132,10 @@ export const SETTINGS = {
   RETENTION_DAYS: setting(whole(1, 36_500), '30', 'Days that finished runs stay in the history'),
   RETENTION_RUNS: setting(whole(1, 1_000_000_000), '100000', 'Runs kept in the history'),
   RETENTION_BYTES: setting(size, '5GiB', 'Output kept in the history'),
+  AUDIT_CHECKPOINT_ENTRIES: setting(whole(1, 1_000_000), '1000', 'New entries of the audit log after which it is signed'),
+  AUDIT_CHECKPOINT_INTERVAL: setting(duration(1), '1min', 'Time after which the audit log is signed when it has new entries'),
+  AUDIT_ANCHOR_FILE: setting(text('a file'), null, 'File to which signed checkpoints of the audit log are appended; best on another disk'),
+  AUDIT_ANCHOR_URL: setting(webAddress, null, 'Address to which signed checkpoints of the audit log are posted', true),
 } as const satisfies Record<string, SettingDefinition>;
 
 export type SettingName = keyof typeof SETTINGS;

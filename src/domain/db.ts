@@ -1,4 +1,5 @@
 import type { AuditRecord } from './audit.js';
+import type { AuditCheckpoint } from './audit-checkpoint.js';
 import type { IdempotencyClaim, IdempotencyRecord } from './idempotency.js';
 import type { ApiKey } from './principal.js';
 import type { OutputChunk, Run, RunId } from './run.js';
@@ -24,7 +25,8 @@ export type Write =
   | { readonly kind: 'key.insert'; readonly key: ApiKey }
   | { readonly kind: 'key.revoke'; readonly id: string; readonly at: string }
   | { readonly kind: 'key.touch'; readonly id: string; readonly at: string }
-  | { readonly kind: 'audit.append'; readonly record: AuditRecord; readonly at: string };
+  | { readonly kind: 'audit.append'; readonly record: AuditRecord; readonly at: string }
+  | { readonly kind: 'audit.checkpoint'; readonly checkpoint: AuditCheckpoint };
 
 /** The store as a place to write to. Whoever owns a rule decides what belongs into one transaction. */
 export abstract class Db {

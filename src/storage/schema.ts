@@ -1,4 +1,5 @@
 import { canonicalJson, type AuditAction, type AuditEntry } from '../domain/audit.js';
+import type { AuditCheckpoint } from '../domain/audit-checkpoint.js';
 import type { IdempotencyRecord } from '../domain/idempotency.js';
 import type { ApiKey, Role } from '../domain/principal.js';
 import type { OutputChunk, OutputStream, Run, RunOutcome, RunStatus } from '../domain/run.js';
@@ -9,6 +10,7 @@ export interface Schema {
   runs: RunRow;
   run_outputs: OutputRow;
   audit_entries: AuditRow;
+  audit_checkpoints: AuditCheckpoint;
   idempotency_keys: IdempotencyRow;
 }
 

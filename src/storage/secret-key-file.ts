@@ -4,14 +4,16 @@ import { join, resolve } from 'node:path';
 import { GatewayError } from '../domain/errors.js';
 import { SecretKey } from '../domain/ports.js';
 
-const NAME = 'secret.key';
 const LENGTH = 32;
 
 /** The secret in a file of DATA_DIR, made at the first start. */
 export class SecretKeyFile extends SecretKey {
   private key: Buffer | undefined;
 
-  constructor(private readonly dataDir: string) {
+  constructor(
+    private readonly dataDir: string,
+    private readonly name = 'secret.key',
+  ) {
     super();
   }
 
@@ -22,10 +24,10 @@ export class SecretKeyFile extends SecretKey {
   open(): void {
     const folder = resolve(this.dataDir);
     try {
-      this.key = read(folder) ?? make(folder);
+      this.key = read(folder, this.name) ?? make(folder, this.name);
     } catch (error) {
       if (error instanceof GatewayError) throw error;
-      throw new GatewayError('storage_unavailable', `The file ${NAME} in DATA_DIR cannot be read or made.`, { cause: error });
+      throw new GatewayError('storage_unavailable', `The file ${this.name} in DATA_DIR cannot be read or made.`, { cause: error });
     }
   }
 
@@ -36,12 +38,12 @@ export class SecretKeyFile extends SecretKey {
 }
 
 /** Undefined when there is no such file. */
-function read(folder: string): Buffer | undefined {
-  const key = contentOf(join(folder, NAME));
+function read(folder: string, name: string): Buffer | undefined {
+  const key = contentOf(join(folder, name));
   if (key === undefined || key.length === LENGTH) return key;
   throw new GatewayError(
     'storage_unavailable',
-    `The file ${NAME} in DATA_DIR is not a key of ${LENGTH} bytes. Put it back from a backup, or remove it: a new one is made then.`,
+    `The file ${name} in DATA_DIR is not a key of ${LENGTH} bytes. Put it back from a backup, or remove it: a new one is made then.`,
   );
 }
 
@@ -55,19 +57,19 @@ function contentOf(file: string): Buffer | undefined {
 }
 
 /** It appears whole and durable or not at all; of several processes that make one at the same time the first wins, for all of them. */
-function make(folder: string): Buffer {
-  const draft = join(folder, `.${NAME}.${randomBytes(8).toString('hex')}`);
+function make(folder: string, name: string): Buffer {
+  const draft = join(folder, `.${name}.${randomBytes(8).toString('hex')}`);
   try {
     writeDurably(draft);
-    linkSync(draft, join(folder, NAME));
+    linkSync(draft, join(folder, name));
   } catch (error) {
     if (!isError(error, 'EEXIST')) throw error;
   } finally {
     rmSync(draft, { force: true });
   }
   syncFolder(folder);
-  const key = read(folder);
-  if (!key) throw new GatewayError('storage_unavailable', `The file ${NAME} in DATA_DIR was removed while it was made.`);
+  const key = read(folder, name);
+  if (!key) throw new GatewayError('storage_unavailable', `The file ${name} in DATA_DIR was removed while it was made.`);
   return key;
 }
 

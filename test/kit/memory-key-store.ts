@@ -48,6 +48,7 @@ export class MemoryKeyStore extends KeyStore {
       case 'output.remove':
       case 'idempotency.insert':
       case 'idempotency.remove':
+      case 'audit.checkpoint':
         throw new Error(`${write.kind} is not for the keys`);
     }
   }

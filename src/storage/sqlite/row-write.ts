@@ -1,4 +1,5 @@
 import { canonicalJson } from '../../domain/audit.js';
+import type { AuditCheckpoint } from '../../domain/audit-checkpoint.js';
 import type { Write } from '../../domain/db.js';
 import type { Run } from '../../domain/run.js';
 import { idempotencyRow, keyRow, outputRow, runRow, type IdempotencyRow, type KeyRow, type RunRow } from '../schema.js';
@@ -19,7 +20,8 @@ export type RowWrite =
   | { readonly kind: 'key.insert'; readonly row: KeyRow }
   | { readonly kind: 'key.revoke'; readonly row: KeyMark }
   | { readonly kind: 'key.touch'; readonly row: KeyMark }
-  | { readonly kind: 'audit.append'; readonly values: UnchainedAuditValues };
+  | { readonly kind: 'audit.append'; readonly values: UnchainedAuditValues }
+  | { readonly kind: 'audit.checkpoint'; readonly checkpoint: AuditCheckpoint };
 
 export interface KeyMark {
   readonly id: string;
@@ -57,6 +59,8 @@ export function rowWrite(write: Write, owner: string): RowWrite {
       return { kind: write.kind, row: { id: write.id, at: write.at } };
     case 'audit.append':
       return { kind: write.kind, values: unchained(write) };
+    case 'audit.checkpoint':
+      return write;
   }
 }
 

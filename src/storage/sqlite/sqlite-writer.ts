@@ -195,6 +195,9 @@ export class SqliteWriter {
         this.head = head;
         return;
       }
+      case 'audit.checkpoint':
+        statements.insertCheckpoint.run(write.checkpoint);
+        return;
     }
   }
 

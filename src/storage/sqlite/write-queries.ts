@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { AuditCheckpoint } from '../../domain/audit-checkpoint.js';
 import type { AuditRow, IdempotencyRow, KeyRow, OutputRow, RunRow } from '../schema.js';
 import type { ChainHead } from './audit-chain.js';
 import { AUDIT_COLUMNS, END_COLUMNS, OPEN_RUN_COLUMNS, OUTPUT_COLUMNS, RUN_COLUMNS } from './row-columns.js';
@@ -67,6 +68,7 @@ export function compileWriteQueries() {
     ),
     touchKey: query<KeyMark>((db, given) => db.updateTable('api_keys').set({ last_used_at: given.at }).where('id', '=', given.id)),
     insertAuditEntry: query<AuditRow>((db, given) => db.insertInto('audit_entries').values(pick(given, AUDIT_COLUMNS))),
+    insertCheckpoint: query<AuditCheckpoint>((db, given) => db.insertInto('audit_checkpoints').values(pick(given, ['size', 'at', 'note']))),
     auditHead: query<object, ChainHead>((db) => db.selectFrom('audit_entries').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1)),
   };
 }
