@@ -19,6 +19,7 @@ import { AuditLog } from './domain/audit-log.js';
 import { Db, WriteHealth } from './domain/db.js';
 import { Launcher } from './domain/launcher.js';
 import { Clock, EventBus, RateCounter, SecretKey } from './domain/ports.js';
+import { MasterKeyPlace, SecretStore } from './domain/secret.js';
 import { IdempotencyStore, KeyStore, RunStore } from './domain/stores.js';
 import { InProcessEventBus } from './events/in-process-event-bus.js';
 import { BUILTIN_NAMES, BuiltinExecutor } from './executors/builtin.executor.js';
@@ -38,7 +39,12 @@ import { RunExecution } from './runs/run-execution.js';
 import { measureRuns } from './runs/run-metrics.js';
 import { RunsModule } from './runs/runs.module.js';
 import { RunService } from './runs/run.service.js';
+import { GivenMasterKey } from './secrets/given-master-key.js';
+import { KeyRotation } from './secrets/key-rotation.js';
+import { SecretService } from './secrets/secret.service.js';
+import { SecretsModule } from './secrets/secrets.module.js';
 import { DiskProbe } from './storage/disk.probe.js';
+import { MasterKeyFile } from './storage/master-key-file.js';
 import { privateFolder } from './storage/private-folder.js';
 import { SecretKeyFile } from './storage/secret-key-file.js';
 import { DataDirLock } from './storage/sqlite/data-dir-lock.js';
@@ -48,6 +54,7 @@ import { SqliteDb } from './storage/sqlite/sqlite-db.js';
 import { SqliteIdempotencyStore } from './storage/sqlite/sqlite-idempotency-store.js';
 import { SqliteKeyStore } from './storage/sqlite/sqlite-key-store.js';
 import { SqliteRunStore } from './storage/sqlite/sqlite-run-store.js';
+import { SqliteSecretStore } from './storage/sqlite/sqlite-secret-store.js';
 import { StorageProbe } from './storage/storage.probe.js';
 
 /** What the application is made from. Everything else follows. */
@@ -70,13 +77,14 @@ export class AppModule {
       imports: [
         AuthModule.withRules(rateLimitRules(ingredients.settings)),
         AuditModule.with((details) => redactData(details) as typeof details),
+        SecretsModule,
         RunsModule,
         HealthModule.asking([StorageProbe, AuditProbe, CatalogueProbe, DiskProbe]),
       ],
       controllers: [CommandsController, MetricsController, OpenApiController],
       providers,
       // Global, so that rooms ask for ports without knowing who provides them.
-      exports: [...providers, AuthModule, AuditModule, RunsModule, HealthModule],
+      exports: [...providers, AuthModule, AuditModule, SecretsModule, RunsModule, HealthModule],
     };
   }
 }
@@ -102,7 +110,7 @@ function observeAuth(metrics: Metrics, logger: Logger): AuthObserver {
   };
 }
 
-function storage({ settings: { DATA_DIR }, logger }: Ingredients): Provider[] {
+function storage({ settings: { DATA_DIR, SECRETS_KEY }, logger }: Ingredients): Provider[] {
   return [
     { provide: SqliteDb, useFactory: () => new SqliteDb(DATA_DIR, { onTrouble: (trouble) => tellTrouble(logger, trouble) }) },
     { provide: Db, useExisting: SqliteDb },
@@ -111,6 +119,8 @@ function storage({ settings: { DATA_DIR }, logger }: Ingredients): Provider[] {
     { provide: IdempotencyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteIdempotencyStore(db.reader, db) },
     { provide: KeyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteKeyStore(db.reader) },
     { provide: AuditStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteAuditStore(db.reader) },
+    { provide: SecretStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteSecretStore(db.reader) },
+    { provide: MasterKeyPlace, useFactory: () => (SECRETS_KEY ? new GivenMasterKey(SECRETS_KEY) : new MasterKeyFile(DATA_DIR)) },
     { provide: SecretKeyFile, useFactory: () => new SecretKeyFile(DATA_DIR) },
     { provide: SecretKey, useExisting: SecretKeyFile },
     { provide: DataDirLock, useFactory: () => new DataDirLock(DATA_DIR) },
@@ -138,14 +148,15 @@ function execution({ settings, logger, catalogueVariable, ownsProcess = false }:
   return [
     {
       provide: Catalogue,
-      inject: [SecretKey],
-      useFactory: (secretKey: SecretKey) =>
+      inject: [SecretKey, SecretService],
+      useFactory: (secretKey: SecretKey, secrets: SecretService) =>
         new Catalogue({
           directory: settings.CATALOGUE_DIR,
           workingDirectory: process.cwd(),
           variable: catalogueVariable,
           builtins: [...BUILTIN_NAMES],
           secretKey: () => secretKey.bytes,
+          reveal: (names) => secrets.reveal(names),
           defaults: { timeoutMs: settings.RUN_TIMEOUT, outputBytes: settings.OUTPUT_LIMIT },
         }),
     },
@@ -203,6 +214,8 @@ const LIVING = [
   EventBus,
   Metrics,
   Admission,
+  SecretService,
+  KeyRotation,
 ] as const;
 
 function gateway({ settings, logger }: Ingredients): Provider {
@@ -210,10 +223,10 @@ function gateway({ settings, logger }: Ingredients): Provider {
     provide: Gateway,
     inject: [...LIVING],
     useFactory: (...[lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, catalogue, launcher, ...others]: Living) => {
-      const [runs, readiness, clock, events, metrics, admission] = others;
+      const [runs, readiness, clock, events, metrics, admission, secrets, keyRotation] = others;
       measureRuns(events, metrics, admission);
       const stored = { lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys };
-      return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock });
+      return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock, secrets, keyRotation });
     },
   };
 }

@@ -48,6 +48,9 @@ export class MemoryKeyStore extends KeyStore {
       case 'output.remove':
       case 'idempotency.insert':
       case 'idempotency.remove':
+      case 'secret.put':
+      case 'secret.remove':
+      case 'secret.rewrap':
         throw new Error(`${write.kind} is not for the keys`);
     }
   }
