@@ -21,6 +21,7 @@ import { AuditLog } from './domain/audit-log.js';
 import { Db, WriteHealth } from './domain/db.js';
 import { Launcher } from './domain/launcher.js';
 import { Clock, EventBus, RateCounter, SecretKey } from './domain/ports.js';
+import { MasterKeyPlace, SecretStore } from './domain/secret.js';
 import { IdempotencyStore, KeyStore, RunStore } from './domain/stores.js';
 import { InProcessEventBus } from './events/in-process-event-bus.js';
 import { BUILTIN_NAMES, BuiltinExecutor } from './executors/builtin.executor.js';
@@ -40,7 +41,12 @@ import { RunExecution } from './runs/run-execution.js';
 import { measureRuns } from './runs/run-metrics.js';
 import { RunsModule } from './runs/runs.module.js';
 import { RunService } from './runs/run.service.js';
+import { GivenMasterKey } from './secrets/given-master-key.js';
+import { KeyRotation } from './secrets/key-rotation.js';
+import { SecretService } from './secrets/secret.service.js';
+import { SecretsModule } from './secrets/secrets.module.js';
 import { DiskProbe } from './storage/disk.probe.js';
+import { MasterKeyFile } from './storage/master-key-file.js';
 import { privateFolder } from './storage/private-folder.js';
 import { SecretKeyFile } from './storage/secret-key-file.js';
 import { DataDirLock } from './storage/sqlite/data-dir-lock.js';
@@ -50,6 +56,7 @@ import { SqliteDb } from './storage/sqlite/sqlite-db.js';
 import { SqliteIdempotencyStore } from './storage/sqlite/sqlite-idempotency-store.js';
 import { SqliteKeyStore } from './storage/sqlite/sqlite-key-store.js';
 import { SqliteRunStore } from './storage/sqlite/sqlite-run-store.js';
+import { SqliteSecretStore } from './storage/sqlite/sqlite-secret-store.js';
 import { StorageProbe } from './storage/storage.probe.js';
 
 /** What the application is made from. Everything else follows. */
@@ -72,13 +79,14 @@ export class AppModule {
       imports: [
         AuthModule.withRules(rateLimitRules(ingredients.settings)),
         AuditModule.with({ ...ingredients, sanitise: (details) => redactData(details) as typeof details }),
+        SecretsModule,
         RunsModule,
         HealthModule.asking([StorageProbe, AuditProbe, CatalogueProbe, DiskProbe]),
       ],
       controllers: [CommandsController, MetricsController, OpenApiController],
       providers,
       // Global, so that rooms ask for ports without knowing who provides them.
-      exports: [...providers, AuthModule, AuditModule, RunsModule, HealthModule],
+      exports: [...providers, AuthModule, AuditModule, SecretsModule, RunsModule, HealthModule],
     };
   }
 }
@@ -104,7 +112,7 @@ function observeAuth(metrics: Metrics, logger: Logger): AuthObserver {
   };
 }
 
-function storage({ settings: { DATA_DIR }, logger }: Ingredients): Provider[] {
+function storage({ settings: { DATA_DIR, SECRETS_KEY }, logger }: Ingredients): Provider[] {
   return [
     { provide: SqliteDb, useFactory: () => new SqliteDb(DATA_DIR, { onTrouble: (trouble) => tellTrouble(logger, trouble) }) },
     { provide: Db, useExisting: SqliteDb },
@@ -113,6 +121,8 @@ function storage({ settings: { DATA_DIR }, logger }: Ingredients): Provider[] {
     { provide: IdempotencyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteIdempotencyStore(db.reader, db) },
     { provide: KeyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteKeyStore(db.reader) },
     { provide: AuditStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteAuditStore(db.reader) },
+    { provide: SecretStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteSecretStore(db.reader) },
+    { provide: MasterKeyPlace, useFactory: () => (SECRETS_KEY ? new GivenMasterKey(SECRETS_KEY) : new MasterKeyFile(DATA_DIR)) },
     { provide: SecretKeyFile, useFactory: () => new SecretKeyFile(DATA_DIR) },
     { provide: SecretKey, useExisting: SecretKeyFile },
     { provide: AuditSeed, useFactory: () => new SecretKeyFile(DATA_DIR, 'audit.key') },
@@ -141,14 +151,15 @@ function execution({ settings, logger, catalogueVariable, ownsProcess = false }:
   return [
     {
       provide: Catalogue,
-      inject: [SecretKey],
-      useFactory: (secretKey: SecretKey) =>
+      inject: [SecretKey, SecretService],
+      useFactory: (secretKey: SecretKey, secrets: SecretService) =>
         new Catalogue({
           directory: settings.CATALOGUE_DIR,
           workingDirectory: process.cwd(),
           variable: catalogueVariable,
           builtins: [...BUILTIN_NAMES],
           secretKey: () => secretKey.bytes,
+          reveal: (names) => secrets.reveal(names),
           defaults: { timeoutMs: settings.RUN_TIMEOUT, outputBytes: settings.OUTPUT_LIMIT },
         }),
     },
@@ -208,6 +219,8 @@ const LIVING = [
   Admission,
   AuditSeed,
   Checkpointer,
+  SecretService,
+  KeyRotation,
 ] as const;
 
 function gateway({ settings, logger }: Ingredients): Provider {
@@ -215,9 +228,22 @@ function gateway({ settings, logger }: Ingredients): Provider {
     provide: Gateway,
     inject: [...LIVING],
     useFactory: (...[lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, catalogue, launcher, ...others]: Living) => {
-      const [runs, readiness, clock, events, metrics, admission, auditSeed, checkpointer] = others;
+      const [runs, readiness, clock, events, metrics, admission, auditSeed, checkpointer, secrets, keyRotation] = others;
       measureRuns(events, metrics, admission);
-      const stored = { lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, auditSeed, checkpointer };
+      const stored = {
+        lock,
+        storage,
+        db,
+        secretKey,
+        runStore,
+        idempotencyKeys,
+        audit,
+        keys,
+        auditSeed,
+        checkpointer,
+        secrets,
+        keyRotation,
+      };
       return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock });
     },
   };

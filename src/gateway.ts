@@ -15,6 +15,8 @@ import type { ProcessLauncher } from './launcher/process-launcher.js';
 import type { ReadinessService } from './health/readiness.js';
 import { closeLostRuns } from './runs/run-recovery.js';
 import type { RunService } from './runs/run.service.js';
+import type { KeyRotation } from './secrets/key-rotation.js';
+import type { SecretService } from './secrets/secret.service.js';
 import { privateFolder, removeAbandonedFiles } from './storage/private-folder.js';
 import type { SecretKeyFile } from './storage/secret-key-file.js';
 import type { DataDirLock } from './storage/sqlite/data-dir-lock.js';
@@ -41,6 +43,8 @@ export interface Parts {
   readonly clock: Clock;
   readonly auditSeed: AuditSeed;
   readonly checkpointer: Checkpointer;
+  readonly secrets: SecretService;
+  readonly keyRotation: KeyRotation;
 }
 
 /**
@@ -85,6 +89,7 @@ export class Gateway {
     logger.info(contained, 'containment of programs');
     for (const gap of gaps) logger.warn(`not contained: ${gap}`);
     for (const { file, line, path, message } of catalogue.warnings) logger.debug({ file, line, path }, `catalogue: ${message}`);
+    await this.lookAtSecrets();
     const bootstrap = await keys.bootstrap(settings.ADMIN_KEY);
     const lost = await closeLostRuns({ ...this.parts, store: this.parts.runStore });
     if (lost > 0) logger.warn({ runs: lost }, 'runs that the last gateway left open are closed as lost');
@@ -94,6 +99,16 @@ export class Gateway {
     this.pruning = setInterval(() => void this.prune(), PRUNE_EVERY_MS).unref();
     void this.prune();
     return bootstrap;
+  }
+
+  /** Commands without secrets run in any case; for the others somebody must bring the key back, or set what is missing. */
+  private async lookAtSecrets(): Promise<void> {
+    const { secrets, keyRotation, catalogue, logger } = this.parts;
+    await keyRotation.settle();
+    const unreadable = await secrets.unreadable();
+    if (unreadable.length > 0) logger.error({ secrets: unreadable }, 'secrets cannot be decrypted: commands that name them are refused');
+    const missing = catalogue.missingSecrets(await secrets.namesSet());
+    if (missing.length > 0) logger.warn({ secrets: missing }, 'commands name secrets that are not set: they are refused');
   }
 
   /** Readiness off, no new runs; those under way get their time, then are ended and recorded. `hurry` cuts the time short. */

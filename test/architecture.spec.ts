@@ -14,6 +14,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   metrics: 2,
   'error-tracking': 2,
   auth: 3,
+  secrets: 3,
   audit: 4,
   events: 4,
   commands: 4,

@@ -15,15 +15,19 @@ export async function check(options: { readonly json?: boolean }): Promise<void>
     builtins: [...BUILTIN_NAMES],
     // No call is prepared here, so no digest outlives this program; DATA_DIR is left alone.
     secretKey: () => randomBytes(32),
+    reveal: () => Promise.reject(new Error('Nothing is run here.')),
     defaults: { timeoutMs: settings.RUN_TIMEOUT, outputBytes: settings.OUTPUT_LIMIT },
   });
   const mistakes = await mistakesOf(catalogue);
   const { warnings } = catalogue;
   const commands = catalogue.all().map(({ name }) => name);
-  print({ ok: mistakes.length === 0, commands, mistakes, warnings }, options, () =>
+  // Whether they are set is for `secrets list` to say: no store is opened here.
+  const secrets = catalogue.missingSecrets(new Set());
+  print({ ok: mistakes.length === 0, commands, secrets, mistakes, warnings }, options, () =>
     [
       ...mistakes.map((mistake) => `mistake  ${formatFinding(mistake)}`),
       ...warnings.map((warning) => `warning  ${formatFinding(warning)}`),
+      ...(secrets.length > 0 ? [`The commands need these secrets: ${secrets.join(', ')}.`] : []),
       mistakes.length === 0
         ? `The settings are valid; the catalogue declares ${commands.length} commands.`
         : `The catalogue has ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}.`,

@@ -12,6 +12,11 @@ export interface CreateKeyOptions extends RemoteOptions {
   readonly expiresIn?: string;
 }
 
+export interface RotateOptions {
+  readonly newKeyFile?: string;
+  readonly json?: boolean;
+}
+
 export interface RunOptions extends RemoteOptions {
   readonly text?: string;
   readonly idempotencyKey?: string;

@@ -5,7 +5,7 @@ import { VERSION } from '../config/version.js';
 import { ROLES } from '../domain/principal.js';
 import { GatewayError, toProblem } from '../domain/errors.js';
 import { CliFailure, describeProblem, EXIT_REFUSED } from './cli-failure.js';
-import type { CreateKeyOptions, ExportAuditOptions, RemoteOptions, RunOptions, VerifyAuditOptions } from './options.js';
+import type { CreateKeyOptions, ExportAuditOptions, RemoteOptions, RotateOptions, RunOptions, VerifyAuditOptions } from './options.js';
 
 /** Exit codes: 0 done; 1 failed; 2 refused (bad usage, settings, arguments, rights); `run` passes its command's own code on. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
@@ -42,6 +42,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     });
 
   addKeyCommands(program);
+  addSecretCommands(program);
 
   program
     .command('run [command] [arguments...]')
@@ -122,6 +123,34 @@ function addAuditCommands(program: Command, exit: (code: number) => void): void 
     .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
     .option('--json', 'as JSON')
     .action(async (options: RemoteOptions) => (await import('./audit.js')).showCheckpoint(options));
+}
+
+function addSecretCommands(program: Command): void {
+  const secrets = program.command('secrets').description('manage secrets for commands of this DATA_DIR, or of the server at --url');
+  secrets
+    .command('set <name>')
+    .description('set a secret: its value is read from stdin, or asked for without echo')
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'as JSON')
+    .action(async (name: string, options: RemoteOptions) => (await import('./secrets.js')).setSecret(name, options));
+  secrets
+    .command('list')
+    .description('list names and dates; values are never shown')
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'as JSON')
+    .action(async (options: RemoteOptions) => (await import('./secrets.js')).listSecrets(options));
+  secrets
+    .command('delete <name>')
+    .description('forget a secret')
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'as JSON')
+    .action(async (name: string, options: RemoteOptions) => (await import('./secrets.js')).deleteSecret(name, options));
+  secrets
+    .command('rotate-key')
+    .description('put all secrets of this DATA_DIR under a new master key')
+    .option('--new-key-file <file>', 'where SECRETS_KEY is set: a file with the new key, 32 random bytes as base64 or hex')
+    .option('--json', 'as JSON')
+    .action(async (options: RotateOptions) => (await import('./secrets.js')).rotateKey(options));
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {

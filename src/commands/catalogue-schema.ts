@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { parseDuration, parseRate, parseSize } from '../config/units.js';
 import { EFFECTS, OUTPUT_PARSERS } from '../domain/command.js';
 import { SANDBOX_PROFILES } from '../domain/sandbox.js';
+import { secretNameSchema } from '../secrets/secret-value.js';
 import { paramSchema } from './param-types.js';
 import { INTERPRETERS } from './scripts.js';
+import { secretPlacement } from './secret-placement.js';
 
 const DAY_MS = 86_400_000;
 const MAX_OUTPUT_BYTES = 256 * 1024 ** 2;
@@ -132,6 +134,10 @@ export const commandSchema = z.strictObject({
     .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, { error: 'expected the name of a variable' }), z.string())
     .default({})
     .meta({ description: 'Added to PATH, HOME and LANG; nothing else is inherited' }),
+  secrets: z
+    .record(secretNameSchema, secretPlacement)
+    .default({})
+    .meta({ description: 'Secrets that the gateway keeps, by name, and how the program gets them' }),
   cwd: z.string().min(1).optional().meta({ description: 'Working directory; / unless given' }),
   stdin: z.string().optional().meta({ description: 'The param that goes to stdin, as "{x}"' }),
   sandbox: sandbox.prefault({}),

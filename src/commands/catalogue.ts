@@ -1,3 +1,4 @@
+import type { SecretName } from '../domain/secret.js';
 import type { CatalogueFinding } from './catalogue-mistakes.js';
 import { loadCatalogue, type LoadedCatalogue, type LoaderOptions } from './catalogue-loader.js';
 import type { CompiledCommand } from './command-compiler.js';
@@ -59,6 +60,12 @@ export class Catalogue {
   /** At most three names or phrases near to a text that means nothing, of commands the caller may see. */
   suggest(text: string, visible: Visible): readonly string[] {
     return this.snapshot.book.suggest(text, visible);
+  }
+
+  /** Secrets that commands name and that are not among these, sorted. */
+  missingSecrets(set: ReadonlySet<SecretName>): readonly SecretName[] {
+    const named = new Set(this.snapshot.commands.flatMap(({ secrets }) => secrets));
+    return [...named].filter((name) => !set.has(name)).sort();
   }
 
   get digest(): string {

@@ -2,9 +2,11 @@ import { hash } from 'node:crypto';
 import { canonicalJson } from '../domain/audit.js';
 import type { Sandbox } from '../domain/sandbox.js';
 import type { CheckedArguments, Command, Invocation, Preparation } from '../domain/command.js';
-import { ArgumentCheck } from './argument-check.js';
+import { ArgumentCheck, type ValidArguments } from './argument-check.js';
 import type { CommandDeclaration } from './catalogue-schema.js';
+import type { SecretName } from '../domain/secret.js';
 import { profileOf } from './declaration-rules.js';
+import { revealSecrets, type RevealedSecrets } from './kept-secrets.js';
 import { defaultOf, isRequired, typeOf } from './param-types.js';
 import { ProcessPlan } from './process-plan.js';
 
@@ -15,6 +17,8 @@ export interface CompiledCommand extends Command {
   readonly example: Readonly<Record<string, unknown>>;
   /** Files and folders that its sandbox shows, real and absolute. */
   readonly places: readonly string[];
+  /** Secrets that the gateway keeps and its program gets, by name. */
+  readonly secrets: readonly SecretName[];
   /** A word typed by a person as a raw value of the param; undefined when it cannot be one. */
   argumentFromText(param: string, text: string): unknown;
 }
@@ -36,6 +40,8 @@ export interface Surroundings {
 export interface CompilerOptions {
   /** For digests of secrets: nobody outside can try values against them, and a restart leaves them as they are. */
   readonly secretKey: Buffer;
+  /** The values of secrets that the gateway keeps, in the order of their names. */
+  readonly reveal: (names: readonly SecretName[]) => Promise<readonly string[]>;
   readonly defaults: { readonly timeoutMs: number; readonly outputBytes: number };
 }
 
@@ -49,11 +55,13 @@ export function compileCommand(
   const check = new ArgumentCheck(declaration, surroundings.roots, options.secretKey);
   const version = versionOf(name, declaration, surroundings);
   const invoke = invokerOf(name, declaration, surroundings);
+  const secrets = Object.keys(declaration.secrets).sort();
   return Object.freeze({
     ...propertiesOf(name, declaration, options),
     version,
     argumentsSchema: check.jsonSchema,
-    prepare: preparer(check, version, invoke, surroundings.envSecrets),
+    prepare: preparer(check, { version, invoke, envSecrets: surroundings.envSecrets, reveal: revealerOf(secrets, options) }),
+    secrets,
     example: exampleOf(declaration),
     places: [...surroundings.sandbox.read, ...surroundings.sandbox.write],
     argumentFromText(param: string, text: string): unknown {
@@ -65,17 +73,28 @@ export function compileCommand(
 
 type Invoke = (values: CheckedArguments) => Invocation;
 
-function preparer(check: ArgumentCheck, version: string, invoke: Invoke, envSecrets: readonly string[]): Command['prepare'] {
-  const prepare = async (raw: unknown): Promise<Preparation> => {
-    const { values, shown, named, secrets } = await check.check(raw);
-    const argsDigest = hash('sha256', `${version}\n${canonicalJson(named)}`);
-    return {
-      args: shown,
-      argsDigest,
-      secrets: envSecrets.length === 0 ? secrets : [...envSecrets, ...secrets],
-      invocation: invoke(values),
-    };
-  };
+interface PreparerParts {
+  readonly version: string;
+  readonly invoke: Invoke;
+  readonly envSecrets: readonly string[];
+  /** Undefined where the command has no secrets of the gateway. */
+  readonly reveal: (() => Promise<RevealedSecrets>) | undefined;
+}
+
+function revealerOf(names: readonly SecretName[], { reveal }: CompilerOptions): PreparerParts['reveal'] {
+  return names.length === 0 ? undefined : () => revealSecrets(names, reveal);
+}
+
+function preparer(check: ArgumentCheck, { version, invoke, envSecrets, reveal }: PreparerParts): Command['prepare'] {
+  const prepared = ({ values, shown, named, secrets }: ValidArguments, revealed?: RevealedSecrets): Preparation => ({
+    args: shown,
+    argsDigest: hash('sha256', `${version}\n${canonicalJson(named)}`),
+    secrets: envSecrets.length === 0 && !revealed ? secrets : [...envSecrets, ...secrets, ...(revealed?.toMask ?? [])],
+    invocation: invoke(revealed ? { ...values, ...revealed.values } : values),
+  });
+  // Asked for at each call, so that it gets the values of that moment.
+  if (reveal) return async (raw) => prepared(await check.check(raw), await reveal());
+  const prepare = async (raw: unknown): Promise<Preparation> => prepared(await check.check(raw));
   if (Object.keys(check.jsonSchema['properties'] ?? {}).length > 0) return prepare;
   let always: Promise<Preparation> | undefined;
   return (raw) => (isEmpty(raw) ? (always ??= prepare({})) : prepare(raw));

@@ -2,6 +2,7 @@ import type { SandboxProfile } from '../domain/sandbox.js';
 import type { Finding } from './catalogue-mistakes.js';
 import type { CommandDeclaration, ExecElement } from './catalogue-schema.js';
 import { variableRefusal } from './environment.js';
+import { secretMistakes } from './kept-secrets.js';
 import { defaultOf, isRequired, typeOf, type ParamDeclaration } from './param-types.js';
 import type { ParamUse } from './param-type.js';
 import { parsePhrase, slotsOf } from './phrase-text.js';
@@ -46,6 +47,7 @@ const RULES: readonly ((declaration: CommandDeclaration, builtins: readonly stri
   environmentRule,
   paramRule,
   deliveryRule,
+  secretRule,
   phraseRule,
 ];
 
@@ -96,7 +98,10 @@ function argvRule(declaration: CommandDeclaration): readonly Finding[] {
     if (index === 0 && declaration.exec && (template.kind !== 'literal' || template.text === ''))
       return [{ path: at, message: 'expected a program' }];
     if (elementTexts(element).some((text) => text.includes('\0'))) return [{ path: at, message: 'must not contain NUL' }];
-    return paramsIn([template]).flatMap((name) => unknownParam(name, declaration, at));
+    return [
+      ...(template.kind === 'if' ? unknownParam(template.param, declaration, at) : []),
+      ...valuesIn([template]).flatMap((name) => (Object.hasOwn(declaration.secrets, name) ? [] : unknownParam(name, declaration, at))),
+    ];
   });
 }
 
@@ -197,6 +202,10 @@ function deliveryRule(declaration: CommandDeclaration): readonly Finding[] {
     const used = named.includes(name) || inEnv.includes(name) || inStdin === name;
     return used ? [] : [{ path, message: 'is never used' }];
   });
+}
+
+function secretRule(declaration: CommandDeclaration): readonly Finding[] {
+  return secretMistakes(declaration, valuesIn(templatesOf(declaration)));
 }
 
 function phraseRule({ phrases, params }: CommandDeclaration): readonly Finding[] {

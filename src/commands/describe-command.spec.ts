@@ -13,7 +13,7 @@ describe('the description of a command', () => {
       more: { type: 'boolean', optional: true },
     };
     const command = await commandOf({ exec: ['echo', '{count}', '{name}', '{more}'], params });
-    const description = describeCommand(command, 'http://127.0.0.1:8080');
+    const description = describeCommand(command, 'http://127.0.0.1:8080', new Set());
     expect(commandDescriptionSchema.parse(description)).toEqual(description);
     expect(description.params).toMatchObject({
       type: 'object',
@@ -29,7 +29,7 @@ describe('the description of a command', () => {
 
   it('gives a curl line that a shell reads as meant', async () => {
     const command = await commandOf({ exec: ['echo', '{a}'], params: { a: { type: 'string', default: "it's $HOME" } } });
-    const line = describeCommand(command, 'http://127.0.0.1:8080').curl.replace(/^curl/, "printf '%s\\n'");
+    const line = describeCommand(command, 'http://127.0.0.1:8080', new Set()).curl.replace(/^curl/, "printf '%s\\n'");
     const words = execFileSync('sh', ['-c', line], { env: { SALLYPORT_KEY: 'k' }, encoding: 'utf8' })
       .trimEnd()
       .split('\n');

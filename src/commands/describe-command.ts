@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { EFFECTS, EXECUTOR_KINDS } from '../domain/command.js';
 import { ROLES } from '../domain/principal.js';
 import { SANDBOX_PROFILES } from '../domain/sandbox.js';
+import type { SecretName } from '../domain/secret.js';
 import type { CompiledCommand } from './command-compiler.js';
 
 /** A command as `GET /commands` shows it. */
@@ -21,14 +22,20 @@ export const commandDescriptionSchema = z.object({
   cacheMs: z.number().nullable(),
   sandbox: z.enum(SANDBOX_PROFILES).nullable().meta({ description: 'What its program may reach; null for one that starts no program' }),
   phrases: z.array(z.string()),
+  secrets: z
+    .array(z.object({ name: z.string(), set: z.boolean() }))
+    .meta({ description: 'Secrets that the gateway gives to its program; it is refused until all of them are set' }),
   params: z.record(z.string(), z.unknown()).meta({ description: 'JSON Schema (draft 2020-12) of `args`' }),
   example: z.object({ args: z.record(z.string(), z.unknown()) }),
   curl: z.string().meta({ description: 'The example as a line for a shell' }),
 });
 export type CommandDescription = z.output<typeof commandDescriptionSchema>;
 
-/** `baseUrl` without a closing slash: where the caller reaches the gateway. */
-export function describeCommand(command: CompiledCommand, baseUrl: string): CommandDescription {
+/**
+ * @param baseUrl without a closing slash: where the caller reaches the gateway
+ * @param secretsSet those that have a value
+ */
+export function describeCommand(command: CompiledCommand, baseUrl: string, secretsSet: ReadonlySet<SecretName>): CommandDescription {
   const { name, summary, description, effect, role, executor, timeoutMs, limits, cacheMs, sandbox, phrases, argumentsSchema, example } =
     command;
   return {
@@ -43,6 +50,7 @@ export function describeCommand(command: CompiledCommand, baseUrl: string): Comm
     cacheMs,
     sandbox,
     phrases: [...phrases],
+    secrets: command.secrets.map((secret) => ({ name: secret, set: secretsSet.has(secret) })),
     params: argumentsSchema,
     example: { args: example },
     curl: curlLine(baseUrl, { command: name, args: example }),

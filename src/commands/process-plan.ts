@@ -3,6 +3,7 @@ import type { ResourceLimits, Sandbox } from '../domain/sandbox.js';
 import { invalidArguments } from './argument-check.js';
 import type { CommandDeclaration } from './catalogue-schema.js';
 import { goesToFile, templatesOf } from './declaration-rules.js';
+import { secretFiles, secretOnStdin, secretVariables } from './kept-secrets.js';
 import { typeOf } from './param-types.js';
 import { scriptHead } from './scripts.js';
 import { fill, parsePlaceholder, type Template } from './templates.js';
@@ -37,9 +38,9 @@ const NO_LIMITS: ResourceLimits = { cpuSeconds: null, memoryBytes: null, process
 export class ProcessPlan {
   private readonly templates: readonly Template[];
   private readonly head: readonly string[];
-  private readonly paramEnv: readonly (readonly [string, string])[];
-  private readonly stdinParam: string | undefined;
-  private readonly fileParams: readonly string[];
+  private readonly givenEnv: readonly (readonly [string, string])[];
+  private readonly stdinName: string | undefined;
+  private readonly fileNames: readonly string[];
   private readonly limits: ResourceLimits;
 
   constructor(private readonly source: ProcessPlanSource) {
@@ -47,27 +48,32 @@ export class ProcessPlan {
     const { script, env, stdin, params } = declaration;
     this.head = script ? scriptHead(script.interpreter, script.text, name) : [];
     this.templates = templatesOf(declaration);
-    this.paramEnv = Object.entries(env).flatMap(([variable, text]) => {
+    const paramEnv = Object.entries(env).flatMap(([variable, text]) => {
       const param = parsePlaceholder(text);
       return param === undefined ? [] : [[variable, param] as const];
     });
-    this.stdinParam = stdin === undefined ? undefined : parsePlaceholder(stdin);
+    this.givenEnv = [...paramEnv, ...secretVariables(declaration)];
+    this.stdinName = stdin === undefined ? secretOnStdin(declaration) : parsePlaceholder(stdin);
     this.limits = limitsOf(declaration, source.sandbox);
-    this.fileParams = Object.keys(params).filter((param) => params[param] && goesToFile(params[param]));
+    const fileParams = Object.keys(params).filter((param) => params[param] && goesToFile(params[param]));
+    this.fileNames = [...fileParams, ...secretFiles(declaration)];
   }
 
-  /** @throws GatewayError `invalid_arguments` when argv and environment are larger than a process can be given */
+  /**
+   * @param values of the params, and of the command's secrets
+   * @throws GatewayError `invalid_arguments` when argv and environment are larger than a process can be given
+   */
   invocation(values: CheckedArguments): ProcessInvocation {
     const { file, cwd, env, sandbox } = this.source;
     const textOf = (name: string) => this.textOf(name, values);
     const argv = [...this.head];
     fill(
       this.templates,
-      (name) => (this.fileParams.includes(name) ? this.placeholderOf(name, values) : textOf(name)),
+      (name) => (this.fileNames.includes(name) ? this.placeholderOf(name, values) : textOf(name)),
       (name) => holds(values[name]),
       argv,
     );
-    const given = this.paramEnv.flatMap(([variable, name]) => {
+    const given = this.givenEnv.flatMap(([variable, name]) => {
       const text = textOf(name);
       return text === undefined ? [] : [[variable, text] as const];
     });
@@ -79,8 +85,8 @@ export class ProcessPlan {
       argv,
       env: wholeEnv,
       cwd,
-      stdin: this.stdinParam === undefined ? null : (textOf(this.stdinParam) ?? null),
-      files: this.fileParams.flatMap((name) => {
+      stdin: this.stdinName === undefined ? null : (textOf(this.stdinName) ?? null),
+      files: this.fileNames.flatMap((name) => {
         const content = textOf(name);
         return content === undefined ? [] : [{ placeholder: fileMark(name), content }];
       }),
@@ -91,7 +97,10 @@ export class ProcessPlan {
 
   private textOf(name: string, values: CheckedArguments): string | undefined {
     const [value, param] = [values[name], this.source.declaration.params[name]];
-    return value === undefined || param === undefined ? undefined : typeOf(param).render(value, param);
+    if (value === undefined) return undefined;
+    if (param) return typeOf(param).render(value, param);
+    // A secret of the gateway: text as it was set.
+    return typeof value === 'string' ? value : undefined;
   }
 
   private placeholderOf(name: string, values: CheckedArguments): string | undefined {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SANDBOX_MODES } from '../domain/sandbox.js';
+import { MASTER_KEY_EXPECTATION, parseMasterKey } from './master-key-text.js';
 import { parseDuration, parseRate, parseSize } from './units.js';
 
 /** A setting written as a word (`30s`, `1MiB`, `100/min`) and read as what it means. */
@@ -90,6 +91,12 @@ export const SETTINGS = {
     text('a key made by `sallyport keys generate`'),
     null,
     'First admin key of an empty store; without it one is made and printed once',
+    true,
+  ),
+  SECRETS_KEY: setting(
+    word(parseMasterKey, MASTER_KEY_EXPECTATION),
+    null,
+    'Master key of the secrets for commands, 32 random bytes as base64 or hex; without it one is made in DATA_DIR',
     true,
   ),
   RATE_LIMIT_ENABLED: setting(flag, 'true', 'Whether requests are rate-limited'),

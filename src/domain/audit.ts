@@ -2,14 +2,24 @@ import type { AuditCheckpoint } from './audit-checkpoint.js';
 import type { PrincipalId } from './principal.js';
 
 /** What happened, as the audit log names it. */
-export const AUDIT_ACTIONS = ['run.intent', 'run.outcome', 'key.created', 'key.revoked', 'gateway.started', 'gateway.stopped'] as const;
+export const AUDIT_ACTIONS = [
+  'run.intent',
+  'run.outcome',
+  'key.created',
+  'key.revoked',
+  'gateway.started',
+  'gateway.stopped',
+  'secret.set',
+  'secret.deleted',
+  'secret.key_rotated',
+] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
 /** What is to be recorded. `details` is plain JSON data, already free of secrets. */
 export interface AuditRecord {
   readonly action: AuditAction;
   readonly principalId: PrincipalId;
-  /** Id of the thing acted upon: a run, a key. */
+  /** Id of the thing acted upon: a run, a key, the name of a secret. */
   readonly subject: string;
   readonly requestId: string;
   readonly details: Readonly<Record<string, unknown>>;

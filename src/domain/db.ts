@@ -3,6 +3,7 @@ import type { AuditCheckpoint } from './audit-checkpoint.js';
 import type { IdempotencyClaim, IdempotencyRecord } from './idempotency.js';
 import type { ApiKey } from './principal.js';
 import type { OutputChunk, Run, RunId } from './run.js';
+import type { SecretName, StoredSecret } from './secret.js';
 
 /** A change to the store, as data. Rooms make them through their store or log; {@link Db.commit} carries them out. */
 export type Write =
@@ -26,7 +27,16 @@ export type Write =
   | { readonly kind: 'key.revoke'; readonly id: string; readonly at: string }
   | { readonly kind: 'key.touch'; readonly id: string; readonly at: string }
   | { readonly kind: 'audit.append'; readonly record: AuditRecord; readonly at: string }
-  | { readonly kind: 'audit.checkpoint'; readonly checkpoint: AuditCheckpoint };
+  | { readonly kind: 'audit.checkpoint'; readonly checkpoint: AuditCheckpoint }
+  /**
+   * Sets a secret: a `conflict` unless its version is the next one, the store is under the master key `keyBefore` (null: under none
+   * yet), and every other secret is under the same key as this one.
+   */
+  | { readonly kind: 'secret.put'; readonly secret: StoredSecret; readonly keyBefore: string | null }
+  /** Forgets a secret: a `conflict` when there is none of that name. */
+  | { readonly kind: 'secret.remove'; readonly name: SecretName }
+  /** Puts all secrets under another master key: a `conflict` when they are not exactly these, or no longer under `keyBefore`. */
+  | { readonly kind: 'secret.rewrap'; readonly secrets: readonly StoredSecret[]; readonly keyBefore: string; readonly keyAfter: string };
 
 /** The store as a place to write to. Whoever owns a rule decides what belongs into one transaction. */
 export abstract class Db {

@@ -15,6 +15,7 @@ export const ERRORS = {
   command_unknown: { status: 404, title: 'No such command' },
   run_unknown: { status: 404, title: 'No such run' },
   key_unknown: { status: 404, title: 'No such key' },
+  secret_unknown: { status: 404, title: 'No such secret' },
   method_not_allowed: { status: 405, title: 'This address does not take that method' },
   not_acceptable: { status: 406, title: 'No representation of that media type' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
@@ -33,6 +34,8 @@ export const ERRORS = {
   storage_unavailable: { status: 503, title: 'The store cannot be written' },
   outcome_unrecorded: { status: 503, title: 'The run has ended, but that is not recorded yet' },
   breaker_open: { status: 503, title: 'The circuit breaker is open' },
+  secret_missing: { status: 503, title: 'A secret that the command needs is not set' },
+  secrets_unreadable: { status: 503, title: 'The stored secrets cannot be decrypted' },
   executor_unavailable: { status: 503, title: 'The executor cannot take work' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

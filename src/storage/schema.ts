@@ -3,6 +3,7 @@ import type { AuditCheckpoint } from '../domain/audit-checkpoint.js';
 import type { IdempotencyRecord } from '../domain/idempotency.js';
 import type { ApiKey, Role } from '../domain/principal.js';
 import type { OutputChunk, OutputStream, Run, RunOutcome, RunStatus } from '../domain/run.js';
+import type { StoredSecret } from '../domain/secret.js';
 
 /** Tables as the queries see them: snake_case, JSON as text, truth as 0 and 1. */
 export interface Schema {
@@ -12,6 +13,8 @@ export interface Schema {
   audit_entries: AuditRow;
   audit_checkpoints: AuditCheckpoint;
   idempotency_keys: IdempotencyRow;
+  secrets: SecretRow;
+  secrets_key: SecretsKeyRow;
 }
 
 export interface KeyRow {
@@ -75,6 +78,22 @@ export interface IdempotencyRow {
   fingerprint: string;
   run_id: string;
   created_at: string;
+}
+
+export interface SecretRow {
+  name: string;
+  version: number;
+  key_id: string;
+  wrapped_key: string;
+  sealed: string;
+  created_at: string;
+  updated_at: string;
+}
+
+/** The one row that says under which master key the secrets are. */
+export interface SecretsKeyRow {
+  slot: number;
+  key_id: string;
 }
 
 export function keyRow(key: ApiKey): KeyRow {
@@ -170,6 +189,16 @@ export function idempotencyRow(record: IdempotencyRecord): IdempotencyRow {
 
 export function idempotencyOf(row: IdempotencyRow): IdempotencyRecord {
   return { principalId: row.principal_id, key: row.key, fingerprint: row.fingerprint, runId: row.run_id, createdAt: row.created_at };
+}
+
+export function secretRow(secret: StoredSecret): SecretRow {
+  const { name, version, keyId, wrappedKey, sealed, createdAt, updatedAt } = secret;
+  return { name, version, key_id: keyId, wrapped_key: wrappedKey, sealed, created_at: createdAt, updated_at: updatedAt };
+}
+
+export function secretOf(row: SecretRow): StoredSecret {
+  const { name, version, key_id, wrapped_key, sealed, created_at, updated_at } = row;
+  return { name, version, keyId: key_id, wrappedKey: wrapped_key, sealed, createdAt: created_at, updatedAt: updated_at };
 }
 
 export function auditEntryOf(row: AuditRow): AuditEntry {

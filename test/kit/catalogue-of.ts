@@ -32,6 +32,7 @@ export function catalogueFolder(
     variable: (name) => (name === 'PATH' ? '/usr/bin:/bin' : undefined),
     builtins: ['greet'],
     secretKey: () => secretKey,
+    reveal: (names) => Promise.reject(new Error(`nobody keeps ${names.join(', ')}`)),
     defaults: { timeoutMs: 30_000, outputBytes: 1_048_576 },
     ...options,
   });

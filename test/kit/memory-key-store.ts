@@ -49,6 +49,9 @@ export class MemoryKeyStore extends KeyStore {
       case 'idempotency.insert':
       case 'idempotency.remove':
       case 'audit.checkpoint':
+      case 'secret.put':
+      case 'secret.remove':
+      case 'secret.rewrap':
         throw new Error(`${write.kind} is not for the keys`);
     }
   }

@@ -22,3 +22,8 @@ export function compileQuery<Input extends object, Row>(query: Query<Input, Row>
   const { sql, parameters } = query(builder, marks as Required<Input>).compile();
   return { sql, parameters: parameters as CompiledQuery<Input, Row>['parameters'] };
 }
+
+/** The marks of these columns, for the values of an insert or an update. */
+export function pick<Row, Column extends keyof Row>(given: Row, columns: readonly Column[]): Pick<Row, Column> {
+  return Object.fromEntries(columns.map((column) => [column, given[column]])) as Pick<Row, Column>;
+}

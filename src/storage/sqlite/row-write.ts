@@ -2,7 +2,17 @@ import { canonicalJson } from '../../domain/audit.js';
 import type { AuditCheckpoint } from '../../domain/audit-checkpoint.js';
 import type { Write } from '../../domain/db.js';
 import type { Run } from '../../domain/run.js';
-import { idempotencyRow, keyRow, outputRow, runRow, type IdempotencyRow, type KeyRow, type RunRow } from '../schema.js';
+import {
+  idempotencyRow,
+  keyRow,
+  outputRow,
+  runRow,
+  secretRow,
+  type IdempotencyRow,
+  type KeyRow,
+  type RunRow,
+  type SecretRow,
+} from '../schema.js';
 import type { FinishValues, OpenRunValues, OutputValues, RunValues, UnchainedAuditValues } from './row-columns.js';
 
 /**
@@ -21,7 +31,10 @@ export type RowWrite =
   | { readonly kind: 'key.revoke'; readonly row: KeyMark }
   | { readonly kind: 'key.touch'; readonly row: KeyMark }
   | { readonly kind: 'audit.append'; readonly values: UnchainedAuditValues }
-  | { readonly kind: 'audit.checkpoint'; readonly checkpoint: AuditCheckpoint };
+  | { readonly kind: 'audit.checkpoint'; readonly checkpoint: AuditCheckpoint }
+  | { readonly kind: 'secret.put'; readonly row: SecretRow; readonly keyBefore: string | null }
+  | { readonly kind: 'secret.remove'; readonly name: string }
+  | { readonly kind: 'secret.rewrap'; readonly rows: readonly SecretRow[]; readonly change: SecretsKeyChange };
 
 export interface KeyMark {
   readonly id: string;
@@ -31,6 +44,12 @@ export interface KeyMark {
 /** A record, and the instant before which an older one of that key counts no more. */
 export interface FreshIdempotencyRow extends IdempotencyRow {
   readonly free_before: string;
+}
+
+/** Ids of master keys. */
+export interface SecretsKeyChange {
+  readonly before: string;
+  readonly after: string;
 }
 
 export type OldIdempotencyRow = Pick<FreshIdempotencyRow, 'principal_id' | 'key' | 'free_before'>;
@@ -57,6 +76,12 @@ export function rowWrite(write: Write, owner: string): RowWrite {
     case 'key.revoke':
     case 'key.touch':
       return { kind: write.kind, row: { id: write.id, at: write.at } };
+    case 'secret.put':
+      return { kind: write.kind, row: secretRow(write.secret), keyBefore: write.keyBefore };
+    case 'secret.remove':
+      return { kind: write.kind, name: write.name };
+    case 'secret.rewrap':
+      return { kind: write.kind, rows: write.secrets.map(secretRow), change: { before: write.keyBefore, after: write.keyAfter } };
     case 'audit.append':
       return { kind: write.kind, values: unchained(write) };
     case 'audit.checkpoint':

@@ -2,7 +2,7 @@ import Database from 'better-sqlite3';
 import { GatewayError } from '../../domain/errors.js';
 import { EMPTY_CHAIN, chained, type ChainHead } from './audit-chain.js';
 import { DatabaseFiles, LOG_KEEPS_BYTES } from './database-files.js';
-import type { RowWrite } from './row-write.js';
+import type { RowWrite, SecretsKeyChange } from './row-write.js';
 import { isFailStop, sqliteCode } from './sqlite-errors.js';
 import { Statement, type CompiledQuery } from './statement.js';
 import type { WriteQueries } from './write-queries.js';
@@ -189,6 +189,16 @@ export class SqliteWriter {
       case 'key.touch':
         statements.touchKey.run(write.row);
         return;
+      case 'secret.put':
+        this.putSecret(write);
+        return;
+      case 'secret.remove':
+        mustChange(statements.removeSecret.run({ name: write.name }), 'There is no such secret.');
+        return;
+      case 'secret.rewrap':
+        for (const row of write.rows) mustChange(statements.rewrapSecret.run(row), 'A secret was changed or deleted meanwhile.');
+        this.changeSecretsKey(write.change);
+        return;
       case 'audit.append': {
         const { values, head } = chained(write.values, this.head);
         statements.insertAuditEntry.runWith(values);
@@ -199,6 +209,19 @@ export class SqliteWriter {
         statements.insertCheckpoint.run(write.checkpoint);
         return;
     }
+  }
+
+  private putSecret({ row, keyBefore }: Extract<RowWrite, { kind: 'secret.put' }>): void {
+    mustChange(this.statements.putSecret.run(row), 'The secret was changed meanwhile.');
+    if (keyBefore === null) this.statements.insertSecretsKey.run({ id: row.key_id });
+    else this.changeSecretsKey({ before: keyBefore, after: row.key_id });
+  }
+
+  /** However the writes of several processes fall together: all secrets are under the key that the store names. */
+  private changeSecretsKey(change: SecretsKeyChange): void {
+    mustChange(this.statements.changeSecretsKey.run(change), 'The master key was changed meanwhile.');
+    const strange = this.statements.strangeSecret.first({ id: change.after });
+    mustChange(strange ? 0 : 1, 'There are secrets under another master key.');
   }
 
   /** The smallest write there is: a header field nobody reads, set to what it was. */

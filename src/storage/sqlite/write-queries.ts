@@ -4,7 +4,8 @@ import type { AuditRow, IdempotencyRow, KeyRow, OutputRow, RunRow } from '../sch
 import type { ChainHead } from './audit-chain.js';
 import { AUDIT_COLUMNS, END_COLUMNS, OPEN_RUN_COLUMNS, OUTPUT_COLUMNS, RUN_COLUMNS } from './row-columns.js';
 import type { FreshIdempotencyRow, KeyMark, OldIdempotencyRow } from './row-write.js';
-import { compileQuery, type Query } from './query.js';
+import { compileQuery, pick, type Query } from './query.js';
+import { secretQueries } from './secret-queries.js';
 
 const KEY_COLUMNS = [
   'id',
@@ -69,13 +70,10 @@ export function compileWriteQueries() {
     touchKey: query<KeyMark>((db, given) => db.updateTable('api_keys').set({ last_used_at: given.at }).where('id', '=', given.id)),
     insertAuditEntry: query<AuditRow>((db, given) => db.insertInto('audit_entries').values(pick(given, AUDIT_COLUMNS))),
     insertCheckpoint: query<AuditCheckpoint>((db, given) => db.insertInto('audit_checkpoints').values(pick(given, ['size', 'at', 'note']))),
+    ...secretQueries(),
     auditHead: query<object, ChainHead>((db) => db.selectFrom('audit_entries').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1)),
   };
 }
 
 /** What the columns say of a run that was just accepted. */
 const OPEN = { status: sql.lit('queued'), truncated: sql.lit(0), redactions: sql.lit(0), cached: sql.lit(0), attempts: sql.lit(0) };
-
-function pick<Row, Column extends keyof Row>(given: Row, columns: readonly Column[]): Pick<Row, Column> {
-  return Object.fromEntries(columns.map((column) => [column, given[column]])) as Pick<Row, Column>;
-}
