@@ -19,7 +19,7 @@ import { AuditLog } from './domain/audit-log.js';
 import { Db, WriteHealth } from './domain/db.js';
 import { Launcher } from './domain/launcher.js';
 import { Clock, EventBus, RateCounter, SecretKey } from './domain/ports.js';
-import { IdempotencyStore, KeyStore, RunStore } from './domain/stores.js';
+import { FreezeStore, IdempotencyStore, KeyStore, RunStore } from './domain/stores.js';
 import { InProcessEventBus } from './events/in-process-event-bus.js';
 import { BUILTIN_NAMES, BuiltinExecutor } from './executors/builtin.executor.js';
 import { ProcessExecutor, type ProcessExecutorOptions } from './executors/process.executor.js';
@@ -34,6 +34,8 @@ import { OpenApiController, OpenApiDocument } from './openapi/openapi.controller
 import { redactData } from './redaction/redact-text.js';
 import { Resilience } from './resilience/resilience.js';
 import { Admission } from './runs/admission.js';
+import { ApprovalDesk } from './runs/approval-desk.js';
+import { FreezeBook } from './runs/freeze-book.js';
 import { RunExecution } from './runs/run-execution.js';
 import { measureRuns } from './runs/run-metrics.js';
 import { RunsModule } from './runs/runs.module.js';
@@ -45,6 +47,7 @@ import { DataDirLock } from './storage/sqlite/data-dir-lock.js';
 import { SqliteAuditStore } from './storage/sqlite/sqlite-audit-store.js';
 import type { Trouble } from './storage/sqlite/commit-queue.js';
 import { SqliteDb } from './storage/sqlite/sqlite-db.js';
+import { SqliteFreezeStore } from './storage/sqlite/sqlite-freeze-store.js';
 import { SqliteIdempotencyStore } from './storage/sqlite/sqlite-idempotency-store.js';
 import { SqliteKeyStore } from './storage/sqlite/sqlite-key-store.js';
 import { SqliteRunStore } from './storage/sqlite/sqlite-run-store.js';
@@ -109,6 +112,7 @@ function storage({ settings: { DATA_DIR }, logger }: Ingredients): Provider[] {
     { provide: WriteHealth, useExisting: SqliteDb },
     { provide: RunStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteRunStore(db.reader, db) },
     { provide: IdempotencyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteIdempotencyStore(db.reader, db) },
+    { provide: FreezeStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteFreezeStore(db.reader) },
     { provide: KeyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteKeyStore(db.reader) },
     { provide: AuditStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteAuditStore(db.reader) },
     { provide: SecretKeyFile, useFactory: () => new SecretKeyFile(DATA_DIR) },
@@ -203,6 +207,8 @@ const LIVING = [
   EventBus,
   Metrics,
   Admission,
+  FreezeBook,
+  ApprovalDesk,
 ] as const;
 
 function gateway({ settings, logger }: Ingredients): Provider {
@@ -210,10 +216,10 @@ function gateway({ settings, logger }: Ingredients): Provider {
     provide: Gateway,
     inject: [...LIVING],
     useFactory: (...[lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, catalogue, launcher, ...others]: Living) => {
-      const [runs, readiness, clock, events, metrics, admission] = others;
+      const [runs, readiness, clock, events, metrics, admission, freezes, approvals] = others;
       measureRuns(events, metrics, admission);
       const stored = { lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys };
-      return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock });
+      return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock, freezes, approvals });
     },
   };
 }

@@ -11,6 +11,8 @@ import type { Clock } from './domain/ports.js';
 import type { IdempotencyStore, RunStore } from './domain/stores.js';
 import type { ProcessLauncher } from './launcher/process-launcher.js';
 import type { ReadinessService } from './health/readiness.js';
+import type { ApprovalDesk } from './runs/approval-desk.js';
+import type { FreezeBook } from './runs/freeze-book.js';
 import { closeLostRuns } from './runs/run-recovery.js';
 import type { RunService } from './runs/run.service.js';
 import { privateFolder, removeAbandonedFiles } from './storage/private-folder.js';
@@ -37,6 +39,8 @@ export interface Parts {
   readonly runs: RunService;
   readonly readiness: ReadinessService;
   readonly clock: Clock;
+  readonly freezes: FreezeBook;
+  readonly approvals: ApprovalDesk;
 }
 
 /**
@@ -64,6 +68,7 @@ export class Gateway {
   private async openCatalogue(): Promise<void> {
     await this.openStore();
     this.parts.secretKey.open();
+    await this.parts.freezes.load();
     await this.parts.catalogue.reload();
   }
 
@@ -72,7 +77,7 @@ export class Gateway {
    * @returns the first key, when one was made
    */
   async start(): Promise<Bootstrap> {
-    const { lock, keys, settings, logger, catalogue, launcher } = this.parts;
+    const { lock, keys, settings, logger, catalogue, launcher, freezes, approvals } = this.parts;
     lock.acquire();
     removeAbandonedFiles(settings.DATA_DIR);
     await this.open();
@@ -84,6 +89,8 @@ export class Gateway {
     const lost = await closeLostRuns({ ...this.parts, store: this.parts.runStore });
     if (lost > 0) logger.warn({ runs: lost }, 'runs that the last gateway left open are closed as lost');
     await this.note('gateway.started', { commands: catalogue.all().length, catalogue: catalogue.digest });
+    for (const { id, reason } of freezes.list()) logger.warn({ freeze: id, reason }, 'a freeze is in force');
+    approvals.open();
     this.serving = true;
     this.pruning = setInterval(() => void this.prune(), PRUNE_EVERY_MS).unref();
     void this.prune();

@@ -143,7 +143,7 @@ function unanswerable({ raw }: FastifyRequest): GatewayError | undefined {
 
 /** What a key may read is for no cache; routes whose answers may be kept say so. */
 const ANSWER_HEADERS = { ...createSecurityHeaders(), 'cache-control': 'no-store' };
-const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'DELETE'];
+const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'];
 const EXPOSED_HEADERS = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Location', 'Link', 'Idempotency-Replayed'];
 const DOCS_PATH = 'docs';
 

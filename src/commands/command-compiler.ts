@@ -4,7 +4,7 @@ import type { Sandbox } from '../domain/sandbox.js';
 import type { CheckedArguments, Command, Invocation, Preparation } from '../domain/command.js';
 import { ArgumentCheck } from './argument-check.js';
 import type { CommandDeclaration } from './catalogue-schema.js';
-import { profileOf } from './declaration-rules.js';
+import { approvalOf, profileOf } from './declaration-rules.js';
 import { defaultOf, isRequired, typeOf } from './param-types.js';
 import { ProcessPlan } from './process-plan.js';
 
@@ -68,17 +68,24 @@ type Invoke = (values: CheckedArguments) => Invocation;
 function preparer(check: ArgumentCheck, version: string, invoke: Invoke, envSecrets: readonly string[]): Command['prepare'] {
   const prepare = async (raw: unknown): Promise<Preparation> => {
     const { values, shown, named, secrets } = await check.check(raw);
+    const invocation = invoke(values);
     const argsDigest = hash('sha256', `${version}\n${canonicalJson(named)}`);
     return {
       args: shown,
       argsDigest,
+      argvDigest: argvDigest(invocation, argsDigest),
       secrets: envSecrets.length === 0 ? secrets : [...envSecrets, ...secrets],
-      invocation: invoke(values),
+      invocation,
     };
   };
   if (Object.keys(check.jsonSchema['properties'] ?? {}).length > 0) return prepare;
   let always: Promise<Preparation> | undefined;
   return (raw) => (isEmpty(raw) ? (always ??= prepare({})) : prepare(raw));
+}
+
+/** A builtin has no argv: its arguments stand for it. */
+function argvDigest(invocation: Invocation, argsDigest: string): string {
+  return invocation.kind === 'process' ? hash('sha256', `${invocation.argv.join('\0')}\0`) : argsDigest;
 }
 
 function isEmpty(raw: unknown): boolean {
@@ -101,6 +108,7 @@ function propertiesOf(name: string, declaration: CommandDeclaration, { defaults 
     description: declaration.description ?? null,
     effect,
     role: declaration.role ?? (effect === 'destroy' ? ('admin' as const) : ('operator' as const)),
+    approval: approvalOf(declaration),
     executor: declaration.builtin === undefined ? ('process' as const) : ('builtin' as const),
     timeoutMs: declaration.timeout ?? defaults.timeoutMs,
     limits: { concurrent: limits.concurrent ?? null, rate: limits.rate ?? null, outputBytes: limits.output ?? defaults.outputBytes },

@@ -1,5 +1,6 @@
 import type { AuditRecord } from './audit.js';
 import type { IdempotencyClaim, IdempotencyRecord } from './idempotency.js';
+import type { Freeze, FreezeId } from './policy.js';
 import type { ApiKey } from './principal.js';
 import type { OutputChunk, Run, RunId } from './run.js';
 
@@ -9,6 +10,8 @@ export type Write =
   | { readonly kind: 'run.insert'; readonly run: Run; readonly output: readonly OutputChunk[] }
   /** Ends an open run, once: a run that is unknown or has ended is a `conflict`. */
   | { readonly kind: 'run.finish'; readonly run: Run; readonly output: readonly OutputChunk[] }
+  /** Lets a run go that waits for approval, once: any other is a `conflict`. */
+  | { readonly kind: 'run.approve'; readonly id: RunId }
   /** Forgets ended runs and their output. Open and unknown ones are left alone. */
   | { readonly kind: 'run.remove'; readonly ids: readonly RunId[] }
   /** Forgets the output of runs; the runs stay. */
@@ -24,6 +27,9 @@ export type Write =
   | { readonly kind: 'key.insert'; readonly key: ApiKey }
   | { readonly kind: 'key.revoke'; readonly id: string; readonly at: string }
   | { readonly kind: 'key.touch'; readonly id: string; readonly at: string }
+  /** A `conflict` when its target has a switch already. */
+  | { readonly kind: 'freeze.insert'; readonly freeze: Freeze }
+  | { readonly kind: 'freeze.remove'; readonly id: FreezeId }
   | { readonly kind: 'audit.append'; readonly record: AuditRecord; readonly at: string };
 
 /** The store as a place to write to. Whoever owns a rule decides what belongs into one transaction. */

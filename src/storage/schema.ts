@@ -1,5 +1,6 @@
 import { canonicalJson, type AuditAction, type AuditEntry } from '../domain/audit.js';
 import type { IdempotencyRecord } from '../domain/idempotency.js';
+import type { Freeze, FreezeMode } from '../domain/policy.js';
 import type { ApiKey, Role } from '../domain/principal.js';
 import type { OutputChunk, OutputStream, Run, RunOutcome, RunStatus } from '../domain/run.js';
 
@@ -10,6 +11,7 @@ export interface Schema {
   run_outputs: OutputRow;
   audit_entries: AuditRow;
   idempotency_keys: IdempotencyRow;
+  freezes: FreezeRow;
 }
 
 export interface KeyRow {
@@ -73,6 +75,16 @@ export interface IdempotencyRow {
   fingerprint: string;
   run_id: string;
   created_at: string;
+}
+
+export interface FreezeRow {
+  id: string;
+  /** JSON. */
+  target: string;
+  mode: string;
+  reason: string;
+  created_at: string;
+  created_by: string;
 }
 
 export function keyRow(key: ApiKey): KeyRow {
@@ -168,6 +180,21 @@ export function idempotencyRow(record: IdempotencyRecord): IdempotencyRow {
 
 export function idempotencyOf(row: IdempotencyRow): IdempotencyRecord {
   return { principalId: row.principal_id, key: row.key, fingerprint: row.fingerprint, runId: row.run_id, createdAt: row.created_at };
+}
+
+export function freezeRow({ id, target, mode, reason, createdAt, createdBy }: Freeze): FreezeRow {
+  return { id, target: JSON.stringify(target), mode, reason: reason.toWellFormed(), created_at: createdAt, created_by: createdBy };
+}
+
+export function freezeOf({ id, target, mode, reason, created_at, created_by }: FreezeRow): Freeze {
+  return {
+    id,
+    target: JSON.parse(target) as Freeze['target'],
+    mode: mode as FreezeMode,
+    reason,
+    createdAt: created_at,
+    createdBy: created_by,
+  };
 }
 
 export function auditEntryOf(row: AuditRow): AuditEntry {

@@ -1,7 +1,17 @@
 import { canonicalJson } from '../../domain/audit.js';
 import type { Write } from '../../domain/db.js';
 import type { Run } from '../../domain/run.js';
-import { idempotencyRow, keyRow, outputRow, runRow, type IdempotencyRow, type KeyRow, type RunRow } from '../schema.js';
+import {
+  freezeRow,
+  idempotencyRow,
+  keyRow,
+  outputRow,
+  runRow,
+  type FreezeRow,
+  type IdempotencyRow,
+  type KeyRow,
+  type RunRow,
+} from '../schema.js';
 import type { FinishValues, OpenRunValues, OutputValues, RunValues, UnchainedAuditValues } from './row-columns.js';
 
 /**
@@ -12,6 +22,7 @@ export type RowWrite =
   | { readonly kind: 'run.open'; readonly values: OpenRunValues }
   | { readonly kind: 'run.insert'; readonly values: RunValues; readonly output: OutputValues | null }
   | { readonly kind: 'run.finish'; readonly values: FinishValues; readonly output: OutputValues | null }
+  | { readonly kind: 'run.approve'; readonly id: string }
   | { readonly kind: 'run.remove'; readonly ids: readonly string[] }
   | { readonly kind: 'output.remove'; readonly ids: readonly string[] }
   | { readonly kind: 'idempotency.insert'; readonly row: FreshIdempotencyRow }
@@ -19,6 +30,8 @@ export type RowWrite =
   | { readonly kind: 'key.insert'; readonly row: KeyRow }
   | { readonly kind: 'key.revoke'; readonly row: KeyMark }
   | { readonly kind: 'key.touch'; readonly row: KeyMark }
+  | { readonly kind: 'freeze.insert'; readonly row: FreezeRow }
+  | { readonly kind: 'freeze.remove'; readonly id: string }
   | { readonly kind: 'audit.append'; readonly values: UnchainedAuditValues };
 
 export interface KeyMark {
@@ -40,6 +53,11 @@ export function rowWrite(write: Write, owner: string): RowWrite {
       return inserted(write, owner);
     case 'run.finish':
       return { kind: write.kind, values: finishValues(runRow(write.run, owner)), output: outputValues(write) };
+    case 'run.approve':
+    case 'freeze.remove':
+      return write;
+    case 'freeze.insert':
+      return { kind: write.kind, row: freezeRow(write.freeze) };
     case 'run.remove':
     case 'output.remove':
       return { kind: write.kind, ids: write.ids };
