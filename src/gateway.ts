@@ -13,6 +13,8 @@ import type { Clock } from './domain/ports.js';
 import type { IdempotencyStore, RunStore } from './domain/stores.js';
 import type { ProcessLauncher } from './launcher/process-launcher.js';
 import type { ReadinessService } from './health/readiness.js';
+import type { ApprovalDesk } from './runs/approval-desk.js';
+import type { FreezeBook } from './runs/freeze-book.js';
 import { closeLostRuns } from './runs/run-recovery.js';
 import type { RunService } from './runs/run.service.js';
 import type { KeyRotation } from './secrets/key-rotation.js';
@@ -45,6 +47,8 @@ export interface Parts {
   readonly checkpointer: Checkpointer;
   readonly secrets: SecretService;
   readonly keyRotation: KeyRotation;
+  readonly freezes: FreezeBook;
+  readonly approvals: ApprovalDesk;
 }
 
 /**
@@ -73,6 +77,7 @@ export class Gateway {
   private async openCatalogue(): Promise<void> {
     await this.openStore();
     this.parts.secretKey.open();
+    await this.parts.freezes.load();
     await this.parts.catalogue.reload();
   }
 
@@ -81,7 +86,7 @@ export class Gateway {
    * @returns the first key, when one was made
    */
   async start(): Promise<Bootstrap> {
-    const { lock, keys, settings, logger, catalogue, launcher } = this.parts;
+    const { lock, keys, settings, logger, catalogue, launcher, freezes, approvals } = this.parts;
     lock.acquire();
     removeAbandonedFiles(settings.DATA_DIR);
     await this.open();
@@ -95,6 +100,8 @@ export class Gateway {
     if (lost > 0) logger.warn({ runs: lost }, 'runs that the last gateway left open are closed as lost');
     await this.note('gateway.started', { commands: catalogue.all().length, catalogue: catalogue.digest });
     await this.parts.checkpointer.start();
+    for (const { id, reason } of freezes.list()) logger.warn({ freeze: id, reason }, 'a freeze is in force');
+    approvals.open();
     this.serving = true;
     this.pruning = setInterval(() => void this.prune(), PRUNE_EVERY_MS).unref();
     void this.prune();

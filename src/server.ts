@@ -161,7 +161,7 @@ function unanswerable({ raw }: FastifyRequest): GatewayError | undefined {
 /** What a key may read is for no cache; routes whose answers may be kept say so. */
 const ANSWER_HEADERS = { ...createSecurityHeaders(), 'cache-control': 'no-store' };
 const BARE_ANSWERS = new BareAnswers(ANSWER_HEADERS);
-const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'];
+const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const BROWSER_HEADERS = [
   'X-API-Key',
   'Authorization',

@@ -136,6 +136,8 @@ export const SETTINGS = {
   METRICS_ACCESS: setting(choice('public', 'key'), 'public', 'Whether GET /metrics needs a key (readonly)'),
   DOCS_ACCESS: setting(choice('public', 'key'), 'public', 'Whether GET /docs and /openapi.json need a key (readonly)'),
   DRAIN_TIMEOUT: setting(duration(0), '30s', 'Time that running work gets after SIGTERM before it is ended'),
+  PLAN_EXPIRY: setting(duration(1), '5min', 'Time in which a plan can be run'),
+  APPROVAL_EXPIRY: setting(duration(1), '1h', 'Time that a run waits for approval before it is rejected'),
   RETENTION_DAYS: setting(whole(1, 36_500), '30', 'Days that finished runs stay in the history'),
   RETENTION_RUNS: setting(whole(1, 1_000_000_000), '100000', 'Runs kept in the history'),
   RETENTION_BYTES: setting(size, '5GiB', 'Output kept in the history'),

@@ -12,6 +12,12 @@ export const AUDIT_ACTIONS = [
   'secret.set',
   'secret.deleted',
   'secret.key_rotated',
+  'run.refused',
+  'approval.granted',
+  'approval.denied',
+  'approval.refused',
+  'freeze.set',
+  'freeze.lifted',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

@@ -1,6 +1,7 @@
 import type { AuditRecord } from './audit.js';
 import type { AuditCheckpoint } from './audit-checkpoint.js';
 import type { IdempotencyClaim, IdempotencyRecord } from './idempotency.js';
+import type { Freeze, FreezeId } from './policy.js';
 import type { ApiKey } from './principal.js';
 import type { OutputChunk, Run, RunId } from './run.js';
 import type { SecretName, StoredSecret } from './secret.js';
@@ -11,6 +12,8 @@ export type Write =
   | { readonly kind: 'run.insert'; readonly run: Run; readonly output: readonly OutputChunk[] }
   /** Ends an open run, once: a run that is unknown or has ended is a `conflict`. */
   | { readonly kind: 'run.finish'; readonly run: Run; readonly output: readonly OutputChunk[] }
+  /** Lets a run go that waits for approval, once: any other is a `conflict`. */
+  | { readonly kind: 'run.approve'; readonly id: RunId }
   /** Forgets ended runs and their output. Open and unknown ones are left alone. */
   | { readonly kind: 'run.remove'; readonly ids: readonly RunId[] }
   /** Forgets the output of runs; the runs stay. */
@@ -36,7 +39,10 @@ export type Write =
   /** Forgets a secret: a `conflict` when there is none of that name. */
   | { readonly kind: 'secret.remove'; readonly name: SecretName }
   /** Puts all secrets under another master key: a `conflict` when they are not exactly these, or no longer under `keyBefore`. */
-  | { readonly kind: 'secret.rewrap'; readonly secrets: readonly StoredSecret[]; readonly keyBefore: string; readonly keyAfter: string };
+  | { readonly kind: 'secret.rewrap'; readonly secrets: readonly StoredSecret[]; readonly keyBefore: string; readonly keyAfter: string }
+  /** A `conflict` when its target has a switch already. */
+  | { readonly kind: 'freeze.insert'; readonly freeze: Freeze }
+  | { readonly kind: 'freeze.remove'; readonly id: FreezeId };
 
 /** The store as a place to write to. Whoever owns a rule decides what belongs into one transaction. */
 export abstract class Db {

@@ -58,6 +58,11 @@ export class Admission {
     return this.enqueue(command, limit, signal);
   }
 
+  /** Whether a claim would be granted at once. */
+  hasRoom(command: CommandName, concurrent: number | null): boolean {
+    return this.isFree(command, concurrent ?? Infinity) && !this.isContended(command);
+  }
+
   private enqueue(command: CommandName, limit: number, signal: AbortSignal): Ticket {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const entry: Waiting = {

@@ -44,6 +44,9 @@ export class MemoryKeyStore extends KeyStore {
         break;
       case 'run.insert':
       case 'run.finish':
+      case 'run.approve':
+      case 'freeze.insert':
+      case 'freeze.remove':
       case 'run.remove':
       case 'output.remove':
       case 'idempotency.insert':

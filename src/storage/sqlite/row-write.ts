@@ -3,11 +3,13 @@ import type { AuditCheckpoint } from '../../domain/audit-checkpoint.js';
 import type { Write } from '../../domain/db.js';
 import type { Run } from '../../domain/run.js';
 import {
+  freezeRow,
   idempotencyRow,
   keyRow,
   outputRow,
   runRow,
   secretRow,
+  type FreezeRow,
   type IdempotencyRow,
   type KeyRow,
   type RunRow,
@@ -23,6 +25,7 @@ export type RowWrite =
   | { readonly kind: 'run.open'; readonly values: OpenRunValues }
   | { readonly kind: 'run.insert'; readonly values: RunValues; readonly output: OutputValues | null }
   | { readonly kind: 'run.finish'; readonly values: FinishValues; readonly output: OutputValues | null }
+  | { readonly kind: 'run.approve'; readonly id: string }
   | { readonly kind: 'run.remove'; readonly ids: readonly string[] }
   | { readonly kind: 'output.remove'; readonly ids: readonly string[] }
   | { readonly kind: 'idempotency.insert'; readonly row: FreshIdempotencyRow }
@@ -34,7 +37,9 @@ export type RowWrite =
   | { readonly kind: 'audit.checkpoint'; readonly checkpoint: AuditCheckpoint }
   | { readonly kind: 'secret.put'; readonly row: SecretRow; readonly keyBefore: string | null }
   | { readonly kind: 'secret.remove'; readonly name: string }
-  | { readonly kind: 'secret.rewrap'; readonly rows: readonly SecretRow[]; readonly change: SecretsKeyChange };
+  | { readonly kind: 'secret.rewrap'; readonly rows: readonly SecretRow[]; readonly change: SecretsKeyChange }
+  | { readonly kind: 'freeze.insert'; readonly row: FreezeRow }
+  | { readonly kind: 'freeze.remove'; readonly id: string };
 
 export interface KeyMark {
   readonly id: string;
@@ -61,6 +66,11 @@ export function rowWrite(write: Write, owner: string): RowWrite {
       return inserted(write, owner);
     case 'run.finish':
       return { kind: write.kind, values: finishValues(runRow(write.run, owner)), output: outputValues(write) };
+    case 'run.approve':
+    case 'freeze.remove':
+      return write;
+    case 'freeze.insert':
+      return { kind: write.kind, row: freezeRow(write.freeze) };
     case 'run.remove':
     case 'output.remove':
       return { kind: write.kind, ids: write.ids };
