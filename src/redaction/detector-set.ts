@@ -30,11 +30,22 @@ export class DetectorSet {
   }
 
   /**
-   * The next place that deserves a look, or the end of the text. Near the end, where a hint may be incomplete, that is every
-   * place, and so is the beginning, whose left neighbour may be a mask.
+   * The next place that deserves a look, or the end of the text. Near the end, where a hint may be incomplete, and at the
+   * beginning, whose left neighbour may be a mask, that takes no more than a pair that something begins with.
    */
   nextCandidate(window: Window, from: number): number {
-    return from === 0 ? 0 : this.#search(window.text, window.bytes, from, window.text.length - HINT_SPAN);
+    const { text, bytes } = window;
+    const sure = text.length - HINT_SPAN;
+    if (from === 0 && this.#mayBegin(bytes, 0)) return 0;
+    let at = this.#search(text, bytes, from, sure);
+    if (at < sure) return at;
+    while (at < text.length && !this.#mayBegin(bytes, at)) at += 1;
+    return at;
+  }
+
+  #mayBegin(bytes: Uint8Array, at: number): boolean {
+    const next = bytes[at + 1];
+    return next === undefined || this.#pairs[((bytes[at] ?? 0) << 8) | next] === 1;
   }
 
   /** Whether anything of a whole text deserves a look. */

@@ -108,7 +108,10 @@ function word(kind: RedactionKind, text: string, recognise: Known['recognise']):
 }
 
 function shapeDetector(shape: Shape & { readonly kind: RedactionKind }): Known {
-  return literal(shape.kind, shape.prefix.slice(0, HINT_SPAN), shapeRecogniser(shape));
+  const detector = literal(shape.kind, shape.prefix.slice(0, HINT_SPAN), shapeRecogniser(shape));
+  if (shape.prefix.length > 2) return detector;
+  // So short a beginning takes a look at what follows.
+  return { ...detector, opens: [detector.opens[0], detector.opens[1], '0-9a-f'], hint: `${detector.hint}[0-9a-f]{4}` };
 }
 
 function escaped(text: string): string {

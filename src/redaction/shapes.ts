@@ -27,7 +27,7 @@ const JUDGED = 48;
 export function shapeRecogniser(shape: Shape): (window: Window, at: number) => Verdict {
   const { prefix, body, min, max, check = looksRandom } = shape;
   return (window, at) => {
-    if (continuesWord(window, at)) return 'none';
+    if (!mayStartWith(window, at, prefix) || continuesWord(window, at)) return 'none';
     const reader = new Reader(window, at).literal(prefix);
     const start = reader.at;
     reader.run(body, min, max ?? Math.max(min, JUDGED));
@@ -35,6 +35,11 @@ export function shapeRecogniser(shape: Shape): (window: Window, at: number) => V
     reader.check(() => check(reader.since(start)));
     return max === undefined ? reader.matchFrom(at, tailOf(body)) : reader.matchFrom(at);
   };
+}
+
+/** Whether the text goes on with the prefix, as far as it is known. */
+function mayStartWith({ text }: Window, at: number, prefix: string): boolean {
+  return text.startsWith(prefix, at) || (text.length - at < prefix.length && prefix.startsWith(text.slice(at)));
 }
 
 /**
