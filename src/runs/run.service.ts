@@ -179,7 +179,8 @@ export class RunService {
       this.rooms.metrics.cacheRequests.inc({ result: walk.cached ? 'hit' : 'miss' });
       if (walk.cached) return;
     }
-    walk.ticket = this.rooms.admission.claim(command.name, command.limits.concurrent, walk.live.signal);
+    const wish = { command: command.name, concurrent: command.limits.concurrent, principal: origin.principal };
+    walk.ticket = this.rooms.admission.claim(wish, walk.live.signal);
   }
 
   private assertAccepting(): void {
