@@ -9,6 +9,7 @@ import { AppModule, type Ingredients } from './app.module.js';
 import { AccessGate } from './auth/access-gate.js';
 import { guardRoutes } from './auth/guard-routes.js';
 import type { Settings } from './config/settings.schema.js';
+import { SettingsError } from './config/settings.js';
 import type { GatewayError } from './domain/errors.js';
 import { Clock } from './domain/ports.js';
 import { ProblemFilter } from './error-tracking/problem.filter.js';
@@ -25,6 +26,7 @@ import { clientLeft, onRequestEnd } from './http/request-end.js';
 import { createSecurityHeaders } from './http/security-headers.js';
 import { destinationOf, ROUTE_MARK } from './http/route-access.js';
 import { RoutingTable } from './http/routing-table.js';
+import { type Certificate, followCertificate, readCertificate, type TlsFiles, tlsOptions } from './http/tls.js';
 import { logRequests } from './logging/access-log.js';
 import { NestLogger } from './logging/logger.js';
 import { measureRequests } from './metrics/http-metrics.js';
@@ -53,7 +55,46 @@ export interface Server {
 /** Puts the doors in front of the rooms: limits, hooks, parsers, documentation. Does not listen yet. */
 export async function createServer(ingredients: Ingredients): Promise<Server> {
   const { settings, logger } = ingredients;
-  const adapter = new FastifyAdapter({
+  const tls = tlsFiles(settings);
+  const headers = { ...createSecurityHeaders({ overTls: tls !== undefined }), 'cache-control': 'no-store' };
+  const answers = new BareAnswers(headers);
+  const adapter = new FastifyAdapter(serverOptions(settings, answers, tls && certificateIn(tls)));
+  const routes = new RoutingTable();
+  const fastify = adapter.getInstance();
+  markSwaggerRoutes(fastify);
+  routes.watch(fastify);
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(ingredients), adapter, {
+    logger: new NestLogger(logger),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  answerOddRequests(app.getHttpServer(), (socket, error) => answers.refuse(socket, error));
+  if (tls) followCertificate(app.getHttpServer(), tls, (outcome) => tellCertificate(logger, outcome));
+  capConnections(app.getHttpServer(), {
+    perAddress: settings.CONNECTIONS_PER_ADDRESS,
+    exempt: settings.TRUSTED_PROXIES ?? [],
+    onRefused: () => app.get(Metrics).connectionsRefused.inc(),
+  });
+  await addHooks(app, { settings, logger, headers, answers });
+  app.useGlobalFilters(new ProblemFilter(logger, (code) => app.get(Metrics).errors.inc({ code }), routes));
+  serveDocumentation(app);
+  await app.init();
+  await app.getHttpAdapter().getInstance().ready();
+  refuseUnmarkedRoutes(routes);
+  app.get(OpenApiDocument).describe(() => buildDocument(app, routes.routes()));
+  return { app, gateway: app.get(Gateway), routes };
+}
+
+/** How the framework listens and reads. */
+function serverOptions(settings: Settings, answers: BareAnswers, certificate: Certificate | undefined): object {
+  const node = {
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: LATE_CHECK_MS,
+    maxHeaderSize: NODE_HEADER_BYTES,
+    // Node would refuse such a request with a bare line; a hook does in our words.
+    requireHostHeader: false,
+  };
+  return {
     logger: false,
     // No Express middleware is used, and its emulation would cost every request.
     skipMiddie: true,
@@ -67,41 +108,37 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
     return503OnClosing: false,
     rewriteUrl: routableAddress,
     routerOptions: { maxParamLength: MAX_ADDRESS_LENGTH },
-    // Node would refuse such a request with a bare line; a hook does in our words.
-    http: {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: LATE_CHECK_MS,
-      maxHeaderSize: NODE_HEADER_BYTES,
-      requireHostHeader: false,
-    },
-    clientErrorHandler: BARE_ANSWERS.refuseBytes,
-  });
-  const routes = new RoutingTable();
-  const fastify = adapter.getInstance();
-  markSwaggerRoutes(fastify);
-  routes.watch(fastify);
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(ingredients), adapter, {
-    logger: new NestLogger(logger),
-    bodyParser: false,
-    abortOnError: false,
-  });
-  answerOddRequests(app.getHttpServer(), (socket, error) => BARE_ANSWERS.refuse(socket, error));
-  capConnections(app.getHttpServer(), {
-    perAddress: settings.CONNECTIONS_PER_ADDRESS,
-    exempt: settings.TRUSTED_PROXIES ?? [],
-    onRefused: () => app.get(Metrics).connectionsRefused.inc(),
-  });
-  await addHooks(app, settings, logger);
-  app.useGlobalFilters(new ProblemFilter(logger, (code) => app.get(Metrics).errors.inc({ code }), routes));
-  serveDocumentation(app);
-  await app.init();
-  await app.getHttpAdapter().getInstance().ready();
-  refuseUnmarkedRoutes(routes);
-  app.get(OpenApiDocument).describe(() => buildDocument(app, routes.routes()));
-  return { app, gateway: app.get(Gateway), routes };
+    ...(certificate ? { https: { ...node, ...tlsOptions(certificate) } } : { http: node }),
+    clientErrorHandler: answers.refuseBytes,
+  };
 }
 
-async function addHooks(app: NestFastifyApplication, settings: Settings, logger: Logger): Promise<void> {
+function tlsFiles({ TLS_CERT_FILE: certificate, TLS_KEY_FILE: key }: Settings): TlsFiles | undefined {
+  return certificate !== undefined && key !== undefined ? { certificate, key } : undefined;
+}
+
+/** @throws SettingsError when the files hold none */
+function certificateIn(files: TlsFiles): Certificate {
+  const certificate = readCertificate(files);
+  if (typeof certificate === 'string') throw new SettingsError([`TLS_CERT_FILE and TLS_KEY_FILE: ${certificate}`]);
+  return certificate;
+}
+
+function tellCertificate(logger: Logger, outcome: Certificate | string): void {
+  if (typeof outcome === 'string')
+    logger.error(`TLS_CERT_FILE and TLS_KEY_FILE have changed, the old certificate stays in use: ${outcome}`);
+  else logger.info({ validTo: outcome.validTo }, 'a new certificate is in use');
+}
+
+interface Doors {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  /** Of every answer: what a key may read is for no cache; routes whose answers may be kept say so. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly answers: BareAnswers;
+}
+
+async function addHooks(app: NestFastifyApplication, { settings, logger, headers, answers }: Doors): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance();
   const clock = app.get(Clock);
   const now = () => clock.monotonic();
@@ -111,7 +148,7 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
   fastify.addHook('onRequest', (request, reply, done) => {
     request.context = createRequestContext(request.headers, now());
     request.destination = destinationOf(request);
-    void reply.headers(ANSWER_HEADERS).header('x-request-id', request.context.requestId);
+    void reply.headers(headers).header('x-request-id', request.context.requestId);
     reply.raw.on('timeout', cutStalled);
     done();
   });
@@ -121,7 +158,7 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
   fastify.addHook('onRequest', (request, reply, done) => {
     const fault = unanswerable(request);
     if (fault) {
-      BARE_ANSWERS.endAfterThis(request.raw.socket);
+      answers.endAfterThis(request.raw.socket);
       void reply.header('connection', 'close');
     }
     done(fault);
@@ -158,9 +195,6 @@ function unanswerable({ raw }: FastifyRequest): GatewayError | undefined {
   return framingFault(raw) ?? (raw.socket.remoteAddress === undefined ? clientLeft() : undefined);
 }
 
-/** What a key may read is for no cache; routes whose answers may be kept say so. */
-const ANSWER_HEADERS = { ...createSecurityHeaders(), 'cache-control': 'no-store' };
-const BARE_ANSWERS = new BareAnswers(ANSWER_HEADERS);
 const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const BROWSER_HEADERS = [
   'X-API-Key',

@@ -126,6 +126,12 @@ export const SETTINGS = {
     'Names that requests may call the gateway by (their `Host`), without ports; by default any, and on loopback those of loopback. TRUSTED_PROXIES may use any',
   ),
   TRUSTED_PROXIES: setting(addresses, null, 'Addresses or CIDR ranges whose X-Forwarded-For counts; none by default'),
+  TLS_CERT_FILE: setting(
+    text('a file'),
+    null,
+    'Certificate with its chain (PEM): HTTPS instead of HTTP. Taken into use within a second when it changes',
+  ),
+  TLS_KEY_FILE: setting(text('a file'), null, 'Private key of that certificate (PEM, without a passphrase)'),
   LOG_LEVEL: setting(choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info', 'Least severe level that is logged'),
   LOG_FORMAT: setting(choice('json', 'pretty'), null, 'json, or pretty for people; pretty by default on a terminal, else json'),
   ENVIRONMENT: setting(

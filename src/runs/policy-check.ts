@@ -22,7 +22,7 @@ export class PolicyCheck {
       roleVerdict(principal, command),
       this.freezeVerdict(principal, command),
       await this.rateVerdict(command),
-      this.concurrencyVerdict(command),
+      this.concurrencyVerdict(principal, command),
       approvalVerdict(command),
     ];
   }
@@ -40,8 +40,8 @@ export class PolicyCheck {
     return { rule: 'rate', says: remaining > 0 ? 'allows' : 'denies', detail };
   }
 
-  private concurrencyVerdict({ name, limits: { concurrent } }: Command): Verdict {
-    const isFree = this.rooms.admission.hasRoom(name, concurrent);
+  private concurrencyVerdict(principal: Principal, { name, limits: { concurrent } }: Command): Verdict {
+    const isFree = this.rooms.admission.isFree({ command: name, concurrent, principal });
     const own = concurrent === null ? 'no limit of its own' : `a limit of ${concurrent} at one time`;
     return {
       rule: 'concurrency',

@@ -218,8 +218,9 @@ export class RunService {
   }
 
   private claimSlot(walk: RunWalk): void {
-    const { command, live } = walk;
-    walk.ticket = this.rooms.admission.claim(command.name, command.limits.concurrent, live.signal);
+    const { command, live, origin } = walk;
+    const wish = { command: command.name, concurrent: command.limits.concurrent, principal: origin.principal };
+    walk.ticket = this.rooms.admission.claim(wish, live.signal);
   }
 
   private assertAccepting(): void {
