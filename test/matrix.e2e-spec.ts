@@ -35,6 +35,9 @@ beforeAll(async () => {
   objects = {
     '/runs/:id': { own: ownRun, others: otherRun, unknown: `run_${'0'.repeat(32)}` },
     '/auth/keys/:id': { own: idOf(keys.admin), others: idOf(keys.readonly), unknown: 'x'.repeat(12) },
+    '/approvals/:id': { own: ownRun, others: otherRun, unknown: `run_${'0'.repeat(32)}` },
+    '/freezes/:id': { own: 'frz_1', others: 'frz_2', unknown: 'nothing' },
+    '/secrets/:name': { own: 'OWN', others: 'OTHERS', unknown: 'NOTHING' },
     '/commands/:name': { own: 'show', others: 'witness', unknown: 'nothing' },
     '/docs/*': { own: 'index.html', others: 'swagger-ui.css', unknown: 'nothing' },
   };

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { command, witness } from './commands.js';
 import { programHome, type ProgramHome, type ProgramOptions } from './program.js';
@@ -7,8 +7,10 @@ import { programHome, type ProgramHome, type ProgramOptions } from './program.js
 export interface WitnessHome extends ProgramHome {
   /** Gets one line, its mark, from every program that ran. */
   readonly marks: string;
-  /** Of the programs of `long` that ever ran. */
+  /** Of the programs of `long` that ever ran, but for those that were forgotten. */
   pids(): number[];
+  /** When none of them lives: their numbers will be given to others. */
+  forgetPids(): void;
 }
 
 /** A home with the commands `quick`, which adds its mark and ends, and `long`, which does the same, notes its pid and stays. */
@@ -27,5 +29,9 @@ export function witnessHome(options: Pick<ProgramOptions, 'settings'> = {}): Wit
       timeout: '2min',
     }),
   });
-  return Object.assign(home, { marks, pids: () => readdirSync(pids).map(Number) });
+  return Object.assign(home, {
+    marks,
+    pids: () => readdirSync(pids).map(Number),
+    forgetPids: () => readdirSync(pids).forEach((name) => rmSync(join(pids, name))),
+  });
 }

@@ -36,6 +36,7 @@ async function killAgainAndAgain(home: WitnessHome, tried: Tally): Promise<void>
     await server.end('SIGKILL');
     await loaded;
     await eventually(() => home.pids().filter(isAlive).length === 0, 5_000);
+    home.forgetPids();
     tried.add('kills');
   }
   await expectSound(history, await (await home.serve()).as(home.adminKey), home.marks);
