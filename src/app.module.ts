@@ -3,6 +3,7 @@ import { type DynamicModule, Global, Module, type Provider } from '@nestjs/commo
 import type { Logger } from 'pino';
 import { AuditModule } from './audit/audit.module.js';
 import { AuditProbe } from './audit/audit.probe.js';
+import { Checkpointer } from './audit/checkpointer.js';
 import { AuthModule } from './auth/auth.module.js';
 import { AuthObserver } from './auth/auth-observer.js';
 import { KeyService } from './auth/key.service.js';
@@ -15,12 +16,13 @@ import { type LoadedSettings, SETTINGS_TOKEN } from './config/settings.js';
 import type { Settings } from './config/settings.schema.js';
 import { SystemClock } from './config/system-clock.js';
 import { AuditStore } from './domain/audit.js';
+import { AuditSeed } from './domain/audit-checkpoint.js';
 import { AuditLog } from './domain/audit-log.js';
 import { Db, WriteHealth } from './domain/db.js';
 import { Launcher } from './domain/launcher.js';
 import { Clock, EventBus, RateCounter, SecretKey } from './domain/ports.js';
 import { MasterKeyPlace, SecretStore } from './domain/secret.js';
-import { IdempotencyStore, KeyStore, RunStore } from './domain/stores.js';
+import { FreezeStore, IdempotencyStore, KeyStore, RunStore } from './domain/stores.js';
 import { InProcessEventBus } from './events/in-process-event-bus.js';
 import { BUILTIN_NAMES, BuiltinExecutor } from './executors/builtin.executor.js';
 import { ProcessExecutor, type ProcessExecutorOptions } from './executors/process.executor.js';
@@ -35,6 +37,8 @@ import { OpenApiController, OpenApiDocument } from './openapi/openapi.controller
 import { redactData } from './redaction/redact-text.js';
 import { Resilience } from './resilience/resilience.js';
 import { Admission } from './runs/admission.js';
+import { ApprovalDesk } from './runs/approval-desk.js';
+import { FreezeBook } from './runs/freeze-book.js';
 import { RunExecution } from './runs/run-execution.js';
 import { measureRuns } from './runs/run-metrics.js';
 import { RunsModule } from './runs/runs.module.js';
@@ -51,6 +55,7 @@ import { DataDirLock } from './storage/sqlite/data-dir-lock.js';
 import { SqliteAuditStore } from './storage/sqlite/sqlite-audit-store.js';
 import type { Trouble } from './storage/sqlite/commit-queue.js';
 import { SqliteDb } from './storage/sqlite/sqlite-db.js';
+import { SqliteFreezeStore } from './storage/sqlite/sqlite-freeze-store.js';
 import { SqliteIdempotencyStore } from './storage/sqlite/sqlite-idempotency-store.js';
 import { SqliteKeyStore } from './storage/sqlite/sqlite-key-store.js';
 import { SqliteRunStore } from './storage/sqlite/sqlite-run-store.js';
@@ -76,7 +81,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         AuthModule.withRules(rateLimitRules(ingredients.settings)),
-        AuditModule.with((details) => redactData(details) as typeof details),
+        AuditModule.with({ ...ingredients, sanitise: (details) => redactData(details) as typeof details }),
         SecretsModule,
         RunsModule,
         HealthModule.asking([StorageProbe, AuditProbe, CatalogueProbe, DiskProbe]),
@@ -117,12 +122,14 @@ function storage({ settings: { DATA_DIR, SECRETS_KEY }, logger }: Ingredients): 
     { provide: WriteHealth, useExisting: SqliteDb },
     { provide: RunStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteRunStore(db.reader, db) },
     { provide: IdempotencyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteIdempotencyStore(db.reader, db) },
+    { provide: FreezeStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteFreezeStore(db.reader) },
     { provide: KeyStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteKeyStore(db.reader) },
     { provide: AuditStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteAuditStore(db.reader) },
     { provide: SecretStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteSecretStore(db.reader) },
     { provide: MasterKeyPlace, useFactory: () => (SECRETS_KEY ? new GivenMasterKey(SECRETS_KEY) : new MasterKeyFile(DATA_DIR)) },
     { provide: SecretKeyFile, useFactory: () => new SecretKeyFile(DATA_DIR) },
     { provide: SecretKey, useExisting: SecretKeyFile },
+    { provide: AuditSeed, useFactory: () => new SecretKeyFile(DATA_DIR, 'audit.key') },
     { provide: DataDirLock, useFactory: () => new DataDirLock(DATA_DIR) },
     {
       provide: StorageProbe,
@@ -197,42 +204,38 @@ function ownFiles({ DATA_DIR }: Settings): string[] {
   return [DATA_DIR, '.env', 'sallyport.yaml'].map((path) => resolve(path));
 }
 
-const LIVING = [
-  DataDirLock,
-  SqliteDb,
-  Db,
-  SecretKeyFile,
-  RunStore,
-  IdempotencyStore,
-  AuditLog,
-  KeyService,
-  Catalogue,
-  ProcessLauncher,
-  RunService,
-  ReadinessService,
-  Clock,
-  EventBus,
-  Metrics,
-  Admission,
-  SecretService,
-  KeyRotation,
-] as const;
+/** The parts of the gateway's life, by their names in it. */
+const LIVING = {
+  lock: DataDirLock,
+  storage: SqliteDb,
+  db: Db,
+  secretKey: SecretKeyFile,
+  runStore: RunStore,
+  idempotencyKeys: IdempotencyStore,
+  audit: AuditLog,
+  auditSeed: AuditSeed,
+  checkpointer: Checkpointer,
+  keys: KeyService,
+  secrets: SecretService,
+  keyRotation: KeyRotation,
+  catalogue: Catalogue,
+  launcher: ProcessLauncher,
+  runs: RunService,
+  freezes: FreezeBook,
+  approvals: ApprovalDesk,
+  readiness: ReadinessService,
+  clock: Clock,
+} as const;
+type Living = { readonly [Name in keyof typeof LIVING]: (typeof LIVING)[Name]['prototype'] };
 
 function gateway({ settings, logger }: Ingredients): Provider {
   return {
     provide: Gateway,
-    inject: [...LIVING],
-    useFactory: (...[lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, catalogue, launcher, ...others]: Living) => {
-      const [runs, readiness, clock, events, metrics, admission, secrets, keyRotation] = others;
+    inject: [EventBus, Metrics, Admission, ...Object.values(LIVING)],
+    useFactory: (events: EventBus, metrics: Metrics, admission: Admission, ...parts: readonly unknown[]) => {
       measureRuns(events, metrics, admission);
-      const stored = { lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys };
-      return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock, secrets, keyRotation });
+      const living = Object.fromEntries(Object.keys(LIVING).map((name, index) => [name, parts[index]])) as unknown as Living;
+      return new Gateway({ settings, logger, ...living });
     },
   };
 }
-
-/** Instances of {@link LIVING}, in its order. */
-type Living = InstancesOf<typeof LIVING>;
-type InstancesOf<Classes extends readonly unknown[]> = {
-  -readonly [Place in keyof Classes]: Classes[Place] extends { prototype: infer Instance } ? Instance : never;
-};

@@ -1,9 +1,11 @@
 import { rmSync } from 'node:fs';
 import type { Logger } from 'pino';
+import type { Checkpointer } from './audit/checkpointer.js';
 import type { Bootstrap, KeyService } from './auth/key.service.js';
 import { LOCAL_PRINCIPAL } from './auth/local-principal.js';
 import type { Catalogue } from './commands/catalogue.js';
 import type { Settings } from './config/settings.schema.js';
+import type { AuditSeed } from './domain/audit-checkpoint.js';
 import type { AuditLog } from './domain/audit-log.js';
 import type { Db } from './domain/db.js';
 import { IDEMPOTENCY_KEPT_MS } from './domain/idempotency.js';
@@ -11,6 +13,8 @@ import type { Clock } from './domain/ports.js';
 import type { IdempotencyStore, RunStore } from './domain/stores.js';
 import type { ProcessLauncher } from './launcher/process-launcher.js';
 import type { ReadinessService } from './health/readiness.js';
+import type { ApprovalDesk } from './runs/approval-desk.js';
+import type { FreezeBook } from './runs/freeze-book.js';
 import { closeLostRuns } from './runs/run-recovery.js';
 import type { RunService } from './runs/run.service.js';
 import type { KeyRotation } from './secrets/key-rotation.js';
@@ -39,8 +43,12 @@ export interface Parts {
   readonly runs: RunService;
   readonly readiness: ReadinessService;
   readonly clock: Clock;
+  readonly auditSeed: AuditSeed;
+  readonly checkpointer: Checkpointer;
   readonly secrets: SecretService;
   readonly keyRotation: KeyRotation;
+  readonly freezes: FreezeBook;
+  readonly approvals: ApprovalDesk;
 }
 
 /**
@@ -56,6 +64,7 @@ export class Gateway {
   /** The store. Several processes may have it open at once. */
   async openStore(): Promise<void> {
     await this.parts.storage.start();
+    this.parts.auditSeed.open();
   }
 
   /** Store, catalogue and executors: what it takes to run commands without a server. */
@@ -68,6 +77,7 @@ export class Gateway {
   private async openCatalogue(): Promise<void> {
     await this.openStore();
     this.parts.secretKey.open();
+    await this.parts.freezes.load();
     await this.parts.catalogue.reload();
   }
 
@@ -76,7 +86,7 @@ export class Gateway {
    * @returns the first key, when one was made
    */
   async start(): Promise<Bootstrap> {
-    const { lock, keys, settings, logger, catalogue, launcher } = this.parts;
+    const { lock, keys, settings, logger, catalogue, launcher, freezes, approvals } = this.parts;
     lock.acquire();
     removeAbandonedFiles(settings.DATA_DIR);
     await this.open();
@@ -89,6 +99,9 @@ export class Gateway {
     const lost = await closeLostRuns({ ...this.parts, store: this.parts.runStore });
     if (lost > 0) logger.warn({ runs: lost }, 'runs that the last gateway left open are closed as lost');
     await this.note('gateway.started', { commands: catalogue.all().length, catalogue: catalogue.digest });
+    await this.parts.checkpointer.start();
+    for (const { id, reason } of freezes.list()) logger.warn({ freeze: id, reason }, 'a freeze is in force');
+    approvals.open();
     this.serving = true;
     this.pruning = setInterval(() => void this.prune(), PRUNE_EVERY_MS).unref();
     void this.prune();
@@ -115,13 +128,14 @@ export class Gateway {
   }
 
   async stop(): Promise<void> {
-    const { runs, launcher, storage, lock, logger, settings } = this.parts;
+    const { runs, launcher, storage, lock, logger, settings, checkpointer } = this.parts;
     clearInterval(this.pruning);
     const steps: [string, () => unknown][] = [
       ['runs', () => runs.drain(0)],
       ['executors', () => launcher.stop()],
       ['private files', () => rmSync(privateFolder(settings.DATA_DIR), { recursive: true, force: true })],
       ['audit', () => (this.serving ? this.note('gateway.stopped', {}) : undefined)],
+      ['checkpoints', () => checkpointer.stop()],
       ['storage', () => storage.stop()],
       ['lock', () => lock.release()],
     ];

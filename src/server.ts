@@ -9,19 +9,24 @@ import { AppModule, type Ingredients } from './app.module.js';
 import { AccessGate } from './auth/access-gate.js';
 import { guardRoutes } from './auth/guard-routes.js';
 import type { Settings } from './config/settings.schema.js';
-import { GatewayError, toProblem } from './domain/errors.js';
+import { SettingsError } from './config/settings.js';
+import type { GatewayError } from './domain/errors.js';
 import { Clock } from './domain/ports.js';
 import { ProblemFilter } from './error-tracking/problem.filter.js';
 import { Gateway } from './gateway.js';
 import { MAX_ADDRESS_LENGTH, routableAddress } from './http/address.js';
 import { unwrapAnswers } from './http/answer.js';
+import { BareAnswers } from './http/bare-answers.js';
 import { acceptJsonBodies } from './http/body-parser.js';
+import { createBrowserRule } from './http/browser-rule.js';
 import { capConnections } from './http/connection-cap.js';
-import { createRequestContext, newId } from './http/request-context.js';
+import { answerOddRequests, framingFault, NODE_HEADER_BYTES } from './http/framing.js';
+import { createRequestContext } from './http/request-context.js';
 import { clientLeft, onRequestEnd } from './http/request-end.js';
 import { createSecurityHeaders } from './http/security-headers.js';
 import { destinationOf, ROUTE_MARK } from './http/route-access.js';
 import { RoutingTable } from './http/routing-table.js';
+import { type Certificate, followCertificate, readCertificate, type TlsFiles, tlsOptions } from './http/tls.js';
 import { logRequests } from './logging/access-log.js';
 import { NestLogger } from './logging/logger.js';
 import { measureRequests } from './metrics/http-metrics.js';
@@ -34,8 +39,11 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** How often requests are looked at that take too long to come: Node's own 30 s would make the times above mean little. */
 const LATE_CHECK_MS = 1_000;
-/** An answer of which the client takes nothing for so long is cut, as nginx' `send_timeout` does. */
-const STALLED_MS = 60_000;
+/**
+ * An answer of which the client takes nothing is cut, as nginx' `send_timeout` does: within a minute, for Node looks twice, to see whether
+ * anything has gone out between.
+ */
+const STALLED_MS = 30_000;
 
 /** The HTTP side of the gateway, ready to listen but not started. */
 export interface Server {
@@ -47,7 +55,46 @@ export interface Server {
 /** Puts the doors in front of the rooms: limits, hooks, parsers, documentation. Does not listen yet. */
 export async function createServer(ingredients: Ingredients): Promise<Server> {
   const { settings, logger } = ingredients;
-  const adapter = new FastifyAdapter({
+  const tls = tlsFiles(settings);
+  const headers = { ...createSecurityHeaders({ overTls: tls !== undefined }), 'cache-control': 'no-store' };
+  const answers = new BareAnswers(headers);
+  const adapter = new FastifyAdapter(serverOptions(settings, answers, tls && certificateIn(tls)));
+  const routes = new RoutingTable();
+  const fastify = adapter.getInstance();
+  markSwaggerRoutes(fastify);
+  routes.watch(fastify);
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(ingredients), adapter, {
+    logger: new NestLogger(logger),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  answerOddRequests(app.getHttpServer(), (socket, error) => answers.refuse(socket, error));
+  if (tls) followCertificate(app.getHttpServer(), tls, (outcome) => tellCertificate(logger, outcome));
+  capConnections(app.getHttpServer(), {
+    perAddress: settings.CONNECTIONS_PER_ADDRESS,
+    exempt: settings.TRUSTED_PROXIES ?? [],
+    onRefused: () => app.get(Metrics).connectionsRefused.inc(),
+  });
+  await addHooks(app, { settings, logger, headers, answers });
+  app.useGlobalFilters(new ProblemFilter(logger, (code) => app.get(Metrics).errors.inc({ code }), routes));
+  serveDocumentation(app);
+  await app.init();
+  await app.getHttpAdapter().getInstance().ready();
+  refuseUnmarkedRoutes(routes);
+  app.get(OpenApiDocument).describe(() => buildDocument(app, routes.routes()));
+  return { app, gateway: app.get(Gateway), routes };
+}
+
+/** How the framework listens and reads. */
+function serverOptions(settings: Settings, answers: BareAnswers, certificate: Certificate | undefined): object {
+  const node = {
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: LATE_CHECK_MS,
+    maxHeaderSize: NODE_HEADER_BYTES,
+    // Node would refuse such a request with a bare line; a hook does in our words.
+    requireHostHeader: false,
+  };
+  return {
     logger: false,
     // No Express middleware is used, and its emulation would cost every request.
     skipMiddie: true,
@@ -61,42 +108,37 @@ export async function createServer(ingredients: Ingredients): Promise<Server> {
     return503OnClosing: false,
     rewriteUrl: routableAddress,
     routerOptions: { maxParamLength: MAX_ADDRESS_LENGTH },
-    // Node would refuse such a request with a bare line; a hook does in our words.
-    http: {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: LATE_CHECK_MS,
-      maxHeaderSize: 16 * 1024,
-      requireHostHeader: false,
-    },
-    clientErrorHandler: answerClientError,
-  });
-  const routes = new RoutingTable();
-  const fastify = adapter.getInstance();
-  markSwaggerRoutes(fastify);
-  routes.watch(fastify);
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(ingredients), adapter, {
-    logger: new NestLogger(logger),
-    bodyParser: false,
-    abortOnError: false,
-  });
-  // Expectations that we do not know are ignored, as RFC 9110, 10.1.1 allows; Node would refuse them with a bare line.
-  app.getHttpServer().on('checkExpectation', (request, response) => void app.getHttpServer().emit('request', request, response));
-  capConnections(app.getHttpServer(), {
-    perAddress: settings.CONNECTIONS_PER_ADDRESS,
-    exempt: settings.TRUSTED_PROXIES ?? [],
-    onRefused: () => app.get(Metrics).connectionsRefused.inc(),
-  });
-  await addHooks(app, settings, logger);
-  app.useGlobalFilters(new ProblemFilter(logger, (code) => app.get(Metrics).errors.inc({ code }), routes));
-  serveDocumentation(app);
-  await app.init();
-  await app.getHttpAdapter().getInstance().ready();
-  refuseUnmarkedRoutes(routes);
-  app.get(OpenApiDocument).describe(() => buildDocument(app, routes.routes()));
-  return { app, gateway: app.get(Gateway), routes };
+    ...(certificate ? { https: { ...node, ...tlsOptions(certificate) } } : { http: node }),
+    clientErrorHandler: answers.refuseBytes,
+  };
 }
 
-async function addHooks(app: NestFastifyApplication, settings: Settings, logger: Logger): Promise<void> {
+function tlsFiles({ TLS_CERT_FILE: certificate, TLS_KEY_FILE: key }: Settings): TlsFiles | undefined {
+  return certificate !== undefined && key !== undefined ? { certificate, key } : undefined;
+}
+
+/** @throws SettingsError when the files hold none */
+function certificateIn(files: TlsFiles): Certificate {
+  const certificate = readCertificate(files);
+  if (typeof certificate === 'string') throw new SettingsError([`TLS_CERT_FILE and TLS_KEY_FILE: ${certificate}`]);
+  return certificate;
+}
+
+function tellCertificate(logger: Logger, outcome: Certificate | string): void {
+  if (typeof outcome === 'string')
+    logger.error(`TLS_CERT_FILE and TLS_KEY_FILE have changed, the old certificate stays in use: ${outcome}`);
+  else logger.info({ validTo: outcome.validTo }, 'a new certificate is in use');
+}
+
+interface Doors {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  /** Of every answer: what a key may read is for no cache; routes whose answers may be kept say so. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly answers: BareAnswers;
+}
+
+async function addHooks(app: NestFastifyApplication, { settings, logger, headers, answers }: Doors): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance();
   const clock = app.get(Clock);
   const now = () => clock.monotonic();
@@ -106,20 +148,35 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
   fastify.addHook('onRequest', (request, reply, done) => {
     request.context = createRequestContext(request.headers, now());
     request.destination = destinationOf(request);
-    void reply.headers(ANSWER_HEADERS).header('x-request-id', request.context.requestId);
+    void reply.headers(headers).header('x-request-id', request.context.requestId);
     reply.raw.on('timeout', cutStalled);
     done();
   });
   const endListeners = [measureRequests(fastify, app.get(Metrics), now)];
   if (logger.isLevelEnabled('info')) endListeners.push(logRequests(logger, now));
   onRequestEnd(fastify, endListeners);
-  fastify.addHook('onRequest', (request, _reply, done) => done(unanswerable(request)));
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const fault = unanswerable(request);
+    if (fault) {
+      answers.endAfterThis(request.raw.socket);
+      void reply.header('connection', 'close');
+    }
+    done(fault);
+  });
+  const refuseBrowsers = createBrowserRule({
+    listensOn: settings.HOST,
+    allowedHosts: settings.ALLOWED_HOSTS,
+    origins: settings.CORS_ORIGINS ?? [],
+    proxies: settings.TRUSTED_PROXIES ?? [],
+  });
+  fastify.addHook('onRequest', (request, _reply, done) => done(refuseBrowsers(request)));
   if (settings.CORS_ORIGINS) {
     // Not strict: what is no preflight would be refused in plain text, and not as a problem.
     await fastify.register(fastifyCors, {
       origin: settings.CORS_ORIGINS,
       methods: BROWSER_METHODS,
       strictPreflight: false,
+      allowedHeaders: BROWSER_HEADERS,
       exposedHeaders: EXPOSED_HEADERS,
     });
   }
@@ -133,17 +190,22 @@ function cutStalled(socket: Socket): void {
   if (socket.writableLength > 0) socket.destroy();
 }
 
-/** Requests that go no further: without a host (RFC 9112, 3.2), or read after their client left, whose address is then unknown. */
+/** Requests that go no further: with a frame not to be trusted, or read after their client left, whose address is then unknown. */
 function unanswerable({ raw }: FastifyRequest): GatewayError | undefined {
-  if (raw.httpVersion === '1.1' && raw.headers.host === undefined)
-    return new GatewayError('malformed_request', 'An HTTP/1.1 request names its host.');
-  if (raw.socket.remoteAddress === undefined) return clientLeft();
-  return undefined;
+  return framingFault(raw) ?? (raw.socket.remoteAddress === undefined ? clientLeft() : undefined);
 }
 
-/** What a key may read is for no cache; routes whose answers may be kept say so. */
-const ANSWER_HEADERS = { ...createSecurityHeaders(), 'cache-control': 'no-store' };
-const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'DELETE'];
+const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+const BROWSER_HEADERS = [
+  'X-API-Key',
+  'Authorization',
+  'Content-Type',
+  'Prefer',
+  'Idempotency-Key',
+  'Last-Event-ID',
+  'X-Request-Id',
+  'traceparent',
+];
 const EXPOSED_HEADERS = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Location', 'Link', 'Idempotency-Replayed'];
 const DOCS_PATH = 'docs';
 
@@ -169,23 +231,4 @@ function refuseUnmarkedRoutes(routes: RoutingTable): void {
   const unmarked = routes.routes().filter(({ mark, method }) => !mark && method !== 'OPTIONS');
   if (unmarked.length > 0)
     throw new Error(`routes without declared access: ${unmarked.map(({ method, url }) => `${method} ${url}`).join(', ')}`);
-}
-
-/** Bytes that are no HTTP request: answered on the bare socket, then closed. */
-function answerClientError(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-  const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
-  const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const code = tooLarge ? 'headers_too_large' : late ? 'request_timeout' : 'malformed_request';
-  const problem = toProblem(new GatewayError(code, 'The request cannot be read.'), newId('req'));
-  const body = JSON.stringify(problem);
-  const head = [
-    `HTTP/1.1 ${problem.status} ${problem.title}`,
-    'Content-Type: application/problem+json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    `X-Request-Id: ${problem.requestId}`,
-    'Connection: close',
-    ...Object.entries(ANSWER_HEADERS).map(([name, value]) => `${name}: ${value}`),
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

@@ -60,7 +60,7 @@ describe('clients that hold on to connections', () => {
     const gateway = await startGateway({ commands: { show } });
     expect(await areServed(gateway, 1_000)).toBe(1_000);
     const slow = await Promise.all(Array.from({ length: 200 }, () => RawConnection.open(gateway.url)));
-    const bytes = `GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: ${'x'.repeat(2_000)}`;
+    const bytes = `GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ${'x'.repeat(2_000)}`;
     let sent = 0;
     const dripping = setInterval(() => (slow.forEach((connection) => connection.send(bytes[sent] ?? 'x')), (sent += 1)), 100);
     try {

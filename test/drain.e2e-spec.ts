@@ -238,7 +238,7 @@ describe('connections', () => {
     const caller = await program.as(place.adminKey);
     const { id } = await caller.run('flood');
     const stalled = [
-      'GET /health HTTP/1.1\r\nHost: x\r\n',
+      'GET /health HTTP/1.1\r\nHost: localhost\r\n',
       requestText('POST', '/run', [`X-API-Key: ${place.adminKey}`, 'Content-Type: application/json'], '{}').subarray(0, -1),
       streamOf(place, id),
     ];

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
-import { verifyChain } from '../src/audit/audit-verifier.js';
+import { verifyLog } from '../src/audit/audit-verifier.js';
 import { Disk, NOTHING_MORE } from './kit/power-cut.js';
 import { replay } from './kit/power-cut-history.js';
 import { tracedRuns } from './kit/power-cut-run.js';
@@ -52,7 +52,7 @@ describe('a power cut', () => {
     const folder = mkdtempSync(join(tmpdir(), 'power-cut-'));
     disk.restore(join(home, 'data'), join(folder, 'data'), NOTHING_MORE);
     const store = await openStore({ folder: join(folder, 'data') });
-    expect(await verifyChain(store.audit.entries())).toMatchObject({ ok: true, entries: 2 * 210 + 2 });
+    expect(await verifyLog(store.audit.entries())).toMatchObject({ ok: true, entries: 2 * 210 + 2 });
     await store.close();
     rmSync(folder, { recursive: true });
   });

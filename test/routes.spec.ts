@@ -20,7 +20,7 @@ describe('the routes', () => {
 
   it('refuse a readonly key wherever they start or end runs', async () => {
     const caller = await (await startGateway()).as('readonly');
-    for (const path of ['/run', '/batch', '/stream', '/runs/run_x/cancel']) {
+    for (const path of ['/run', '/plan', '/batch', '/stream', '/runs/run_x/cancel', '/approvals/run_x/approve', '/approvals/run_x/deny']) {
       expect([path, (await caller.post(path, {})).status]).toEqual([path, 403]);
     }
   });

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { GENESIS_HASH, type AuditEntry, type AuditVerdict } from '../domain/audit.js';
-import { auditHash, verifyChain } from './audit-verifier.js';
+import { auditHash, verifyLog } from './audit-verifier.js';
 
 const LENGTH = 50;
 
@@ -14,7 +14,7 @@ describe('the verifier of the audit log', () => {
   });
 
   const verify = (entries: readonly AuditEntry[]): Promise<AuditVerdict> =>
-    verifyChain(
+    verifyLog(
       (async function* () {
         yield* entries;
       })(),
@@ -25,8 +25,8 @@ describe('the verifier of the audit log', () => {
   }
 
   it('finds nothing wrong with an empty and an honest log', async () => {
-    expect(await verify([])).toEqual({ ok: true, entries: 0, head: GENESIS_HASH });
-    expect(await verify(log)).toEqual({ ok: true, entries: LENGTH, head: log.at(-1)?.hash });
+    expect(await verify([])).toMatchObject({ ok: true, entries: 0, head: GENESIS_HASH, tail: 'not provable' });
+    expect(await verify(log)).toMatchObject({ ok: true, entries: LENGTH, head: log.at(-1)?.hash, tail: 'not provable' });
   });
 
   it('names the entry of which any character was changed', async () => {

@@ -1,29 +1,68 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { Settings } from '../config/settings.schema.js';
 import { AuditStore } from '../domain/audit.js';
+import { AuditSeed } from '../domain/audit-checkpoint.js';
 import { AuditLog } from '../domain/audit-log.js';
-import { WriteHealth } from '../domain/db.js';
+import { Db, WriteHealth } from '../domain/db.js';
 import { Clock } from '../domain/ports.js';
+import { Metrics } from '../metrics/metrics.js';
 import { ChainedAuditLog, type Sanitise } from './audit-log.js';
+import { AuditReview } from './audit-review.js';
 import { AuditController } from './audit.controller.js';
 import { AuditProbe } from './audit.probe.js';
+import { anchorsOf } from './checkpoint-anchor.js';
+import { Checkpointer } from './checkpointer.js';
 
-/** The audit log over the store that the application provides (`AuditStore`, `WriteHealth`, `Clock`). */
+export interface AuditOptions {
+  /** Takes secrets out of the details of each entry. */
+  readonly sanitise: Sanitise;
+  readonly settings: Settings;
+  readonly logger: Logger;
+}
+
+/** The audit log over the store that the application provides (`AuditStore`, `AuditSeed`, `Db`, `WriteHealth`, `Clock`, `Metrics`). */
 @Module({})
 export class AuditModule {
-  /** @param sanitise what takes secrets out of the details of each entry */
-  static with(sanitise: Sanitise): DynamicModule {
+  static with({ sanitise, settings, logger }: AuditOptions): DynamicModule {
     return {
       module: AuditModule,
       controllers: [AuditController],
       providers: [
-        { provide: AuditLog, useFactory: (clock: Clock) => new ChainedAuditLog(clock, sanitise), inject: [Clock] },
+        { provide: AuditLog, inject: [Clock], useFactory: (clock: Clock) => new ChainedAuditLog(clock, sanitise) },
+        {
+          provide: AuditReview,
+          inject: [AuditStore, AuditSeed],
+          useFactory: (store: AuditStore, seed: AuditSeed) => new AuditReview(store, seed, settings.AUDIT_ANCHOR_FILE),
+        },
+        checkpointer(settings, logger),
         {
           provide: AuditProbe,
-          useFactory: (writes: WriteHealth, store: AuditStore) => new AuditProbe(writes, store),
-          inject: [WriteHealth, AuditStore],
+          inject: [WriteHealth, AuditStore, Checkpointer],
+          useFactory: (writes: WriteHealth, store: AuditStore, signing: Checkpointer) => new AuditProbe(writes, store, signing),
         },
       ],
-      exports: [AuditLog, AuditProbe],
+      exports: [AuditLog, AuditProbe, AuditReview, Checkpointer],
     };
   }
+}
+
+function checkpointer(settings: Settings, logger: Logger) {
+  const { AUDIT_CHECKPOINT_ENTRIES: entries, AUDIT_CHECKPOINT_INTERVAL: intervalMs, AUDIT_ANCHOR_FILE: anchorFile } = settings;
+  return {
+    provide: Checkpointer,
+    inject: [AuditStore, Db, Clock, Metrics, AuditSeed],
+    useFactory: (...[store, db, clock, metrics, seed]: [AuditStore, Db, Clock, Metrics, AuditSeed]) =>
+      new Checkpointer({
+        store,
+        db,
+        clock,
+        metrics,
+        logger,
+        seed: () => seed.bytes,
+        anchors: anchorsOf(settings),
+        anchorFile,
+        pace: { entries, intervalMs },
+      }),
+  };
 }

@@ -11,7 +11,7 @@ const name = z
   .meta({ description: 'Who or what holds the key', examples: ['ci pipeline'] });
 
 /** Two stars at most: matching a glob takes time that grows with the length of the name to the power of its stars. */
-const scope = z
+export const scopeSchema = z
   .string()
   .min(1)
   .max(64)
@@ -33,7 +33,7 @@ export const newKeySchema = z
   .strictObject({
     name,
     role: z.enum(ROLES),
-    scopes: z.array(scope).min(1).max(50).default(['*']),
+    scopes: z.array(scopeSchema).min(1).max(50).default(['*']),
     expiresAt: z.iso
       .datetime({ offset: true })
       .optional()

@@ -19,7 +19,7 @@ const matchers = new LRUCache<string, Matcher>({ max: 1000 });
 
 /** Whether the command exists for the principal. */
 export function canSee({ scopes }: Principal, { name }: Scoped): boolean {
-  return scopes.some((scope) => matcherOf(scope)(name));
+  return scopes.some((scope) => matchesGlob(scope, name));
 }
 
 /** Nobody below `operator` runs anything, whatever role a command asks for. */
@@ -43,6 +43,11 @@ export function assertMayRun(principal: Principal, command: Pick<Command, 'name'
 /** Callers see their own runs; admins see all. */
 export function maySeeRun(principal: Principal, run: Pick<Run, 'principalId'>): boolean {
   return run.principalId === principal.id || principal.role === 'admin';
+}
+
+/** Whether a glob, as scopes are written, matches a name. */
+export function matchesGlob(glob: string, name: string): boolean {
+  return matcherOf(glob)(name);
 }
 
 function matcherOf(scope: string): Matcher {

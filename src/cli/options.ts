@@ -21,3 +21,15 @@ export interface RunOptions extends RemoteOptions {
   readonly text?: string;
   readonly idempotencyKey?: string;
 }
+
+export interface VerifyAuditOptions extends RemoteOptions {
+  /** An ndjson export, instead of the database. */
+  readonly file?: string;
+  /** A file of signed notes. */
+  readonly checkpoint?: string;
+  readonly publicKey?: string[];
+}
+
+export interface ExportAuditOptions extends RemoteOptions {
+  readonly format: 'ndjson' | 'csv';
+}

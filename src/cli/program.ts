@@ -5,7 +5,7 @@ import { VERSION } from '../config/version.js';
 import { ROLES } from '../domain/principal.js';
 import { GatewayError, toProblem } from '../domain/errors.js';
 import { CliFailure, describeProblem, EXIT_REFUSED } from './cli-failure.js';
-import type { CreateKeyOptions, RemoteOptions, RotateOptions, RunOptions } from './options.js';
+import type { CreateKeyOptions, ExportAuditOptions, RemoteOptions, RotateOptions, RunOptions, VerifyAuditOptions } from './options.js';
 
 /** Exit codes: 0 done; 1 failed; 2 refused (bad usage, settings, arguments, rights); `run` passes its command's own code on. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
@@ -55,16 +55,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
       exitCode = await (await import('./run.js')).run(name, pairs, options);
     });
 
-  program
-    .command('audit')
-    .description('the audit log')
-    .command('verify')
-    .description('check the whole chain; names the first bad entry')
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
-    .option('--json', 'as JSON')
-    .action(async (options: RemoteOptions) => {
-      exitCode = await (await import('./audit.js')).verifyAudit(options);
-    });
+  addAuditCommands(program, (code) => void (exitCode = code));
 
   try {
     await program.parseAsync(argv);
@@ -102,6 +93,36 @@ function addKeyCommands(program: Command): void {
     .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
     .option('--json', 'as JSON')
     .action(async (id: string, options: RemoteOptions) => (await import('./keys.js')).revokeKey(id, options));
+}
+
+function addAuditCommands(program: Command, exit: (code: number) => void): void {
+  const audit = program.command('audit').description('the audit log');
+  audit
+    .command('verify')
+    .description('check the whole log; names the first bad entry. Exit code 3: sound, but no checkpoint from outside tells where it ends')
+    .option('--file <export>', 'an ndjson export, instead of the database: needs nothing else of this host')
+    .option('--checkpoint <file>', 'signed checkpoints that were kept elsewhere, one after the other')
+    .option('--public-key <key>', 'a key that may have signed them; may be given again', collect)
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'as JSON')
+    .action(async (options: VerifyAuditOptions) => exit(await (await import('./audit.js')).verifyAudit(options)));
+  audit
+    .command('export')
+    .description('print the whole log, oldest entry first')
+    .addOption(
+      audit
+        .createOption('--format <format>', 'ndjson can be verified; csv is for spreadsheets')
+        .choices(['ndjson', 'csv'])
+        .default('ndjson'),
+    )
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .action(async (options: ExportAuditOptions) => (await import('./audit.js')).exportAudit(options));
+  audit
+    .command('checkpoint')
+    .description('print the newest signed checkpoint; with --json the public key as well')
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'as JSON')
+    .action(async (options: RemoteOptions) => (await import('./audit.js')).showCheckpoint(options));
 }
 
 function addSecretCommands(program: Command): void {

@@ -21,17 +21,29 @@ export interface ServerCall {
  * @throws RemoteProblem what the server refused; CliFailure when it cannot be reached
  */
 export async function callServer<T>(url: string, path: string, init: ServerCall = {}): Promise<T> {
-  const key = remoteKey();
-  if (!key) throw new CliFailure('SALLYPORT_KEY is not set: it holds the key for the server at --url.', 2);
-  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
-    throw new CliFailure('--url expects the address of a server, such as http://127.0.0.1:8080.', 2);
-  const response = await request(new URL(path, url), key, init);
+  const response = await ask(url, path, init);
   if (response.status === 204) return undefined as T;
   const body: unknown = await response.json().catch(() => {
     throw new CliFailure(`The server at ${url} answered ${response.status} without JSON: is it a Sallyport?`);
   });
   if (!response.ok) throw new RemoteProblem(body as Problem);
   return body as T;
+}
+
+/** The same for what is too long to be held: its bytes as they come. */
+export async function streamFromServer(url: string, path: string): Promise<AsyncIterable<Uint8Array>> {
+  const response = await ask(url, path, {});
+  if (!response.ok) throw new RemoteProblem((await response.json()) as Problem);
+  if (!response.body) throw new CliFailure(`The server at ${url} answered nothing.`);
+  return response.body;
+}
+
+async function ask(url: string, path: string, init: ServerCall): Promise<Response> {
+  const key = remoteKey();
+  if (!key) throw new CliFailure('SALLYPORT_KEY is not set: it holds the key for the server at --url.', 2);
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
+    throw new CliFailure('--url expects the address of a server, such as http://127.0.0.1:8080.', 2);
+  return request(new URL(path, url), key, init);
 }
 
 async function request(url: URL, key: string, { method = 'GET', body, headers: more }: ServerCall): Promise<Response> {

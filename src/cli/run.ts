@@ -61,6 +61,7 @@ function presentRun(run: RunEnvelope, { json }: RunOptions): number {
     process.stderr.write(run.stderr);
     if (run.truncated) process.stderr.write('(the output was longer than the limit of this command)\n');
     if (run.status !== 'succeeded' && run.status !== 'failed') process.stderr.write(`(${run.status.replace('_', ' ')})\n`);
+    if (run.status === 'awaiting_approval') process.stderr.write(`${run.id} starts when somebody else approves it.\n`);
   }
   return run.outcome?.kind === 'exited' ? run.outcome.code : 1;
 }

@@ -33,7 +33,7 @@ export async function serve(): Promise<void> {
     if (firstKey !== undefined) tellKey(firstKey);
     giveBackMemory();
     await listen(server, settings);
-    welcome(server, logger, firstKey);
+    welcome(server, logger, firstKey, settings.TLS_CERT_FILE === undefined ? 'http' : 'https');
     await asked;
     drainedBy = performance.now() + settings.DRAIN_TIMEOUT;
     await server.gateway.drain(settings.DRAIN_TIMEOUT, hurry.signal);
@@ -81,9 +81,9 @@ function tellKey(firstKey: string): void {
 }
 
 /** Where it listens and, beside the first key, what to do next. */
-function welcome({ app, gateway }: Server, logger: Logger, firstKey: string | undefined): void {
+function welcome({ app, gateway }: Server, logger: Logger, firstKey: string | undefined, scheme: string): void {
   const { address, port, family } = app.getHttpServer().address() as AddressInfo;
-  const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  const url = `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   logger.info({ url, commands: gateway.parts.catalogue.all().length }, 'listening');
   if (firstKey === undefined) return;
   process.stdout.write(

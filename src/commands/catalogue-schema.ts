@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseDuration, parseRate, parseSize } from '../config/units.js';
-import { EFFECTS, OUTPUT_PARSERS } from '../domain/command.js';
+import { APPROVALS, EFFECTS, OUTPUT_PARSERS } from '../domain/command.js';
 import { SANDBOX_PROFILES } from '../domain/sandbox.js';
 import { secretNameSchema } from '../secrets/secret-value.js';
 import { paramSchema } from './param-types.js';
@@ -115,6 +115,10 @@ export const commandSchema = z.strictObject({
     .enum(['operator', 'admin'], { error: 'expected operator or admin (a readonly key never runs anything)' })
     .optional()
     .meta({ description: 'Lowest role that may run it; operator, or admin for `destroy`' }),
+  approval: z
+    .enum(APPROVALS, { error: `expected ${APPROVALS.join(' or ')}` })
+    .optional()
+    .meta({ description: 'Whether a run waits until somebody else approves it; required for `destroy`, else none' }),
   timeout: time('a duration from 1ms to 24h, such as 30s', '30s').optional(),
   limits: limits.prefault({}),
   idempotent: z.boolean().optional().meta({ description: 'Whether twice is as good as once; true for `read`' }),

@@ -5,7 +5,7 @@ import type { CheckedArguments, Command, Invocation, Preparation } from '../doma
 import { ArgumentCheck, type ValidArguments } from './argument-check.js';
 import type { CommandDeclaration } from './catalogue-schema.js';
 import type { SecretName } from '../domain/secret.js';
-import { profileOf } from './declaration-rules.js';
+import { approvalOf, profileOf } from './declaration-rules.js';
 import { revealSecrets, type RevealedSecrets } from './kept-secrets.js';
 import { defaultOf, isRequired, typeOf } from './param-types.js';
 import { ProcessPlan } from './process-plan.js';
@@ -86,18 +86,28 @@ function revealerOf(names: readonly SecretName[], { reveal }: CompilerOptions): 
 }
 
 function preparer(check: ArgumentCheck, { version, invoke, envSecrets, reveal }: PreparerParts): Command['prepare'] {
-  const prepared = ({ values, shown, named, secrets }: ValidArguments, revealed?: RevealedSecrets): Preparation => ({
-    args: shown,
-    argsDigest: hash('sha256', `${version}\n${canonicalJson(named)}`),
-    secrets: envSecrets.length === 0 && !revealed ? secrets : [...envSecrets, ...secrets, ...(revealed?.toMask ?? [])],
-    invocation: invoke(revealed ? { ...values, ...revealed.values } : values),
-  });
+  const prepared = ({ values, shown, named, secrets }: ValidArguments, revealed?: RevealedSecrets): Preparation => {
+    const invocation = invoke(revealed ? { ...values, ...revealed.values } : values);
+    const argsDigest = hash('sha256', `${version}\n${canonicalJson(named)}`);
+    return {
+      args: shown,
+      argsDigest,
+      argvDigest: argvDigest(invocation, argsDigest),
+      secrets: envSecrets.length === 0 && !revealed ? secrets : [...envSecrets, ...secrets, ...(revealed?.toMask ?? [])],
+      invocation,
+    };
+  };
   // Asked for at each call, so that it gets the values of that moment.
   if (reveal) return async (raw) => prepared(await check.check(raw), await reveal());
   const prepare = async (raw: unknown): Promise<Preparation> => prepared(await check.check(raw));
   if (Object.keys(check.jsonSchema['properties'] ?? {}).length > 0) return prepare;
   let always: Promise<Preparation> | undefined;
   return (raw) => (isEmpty(raw) ? (always ??= prepare({})) : prepare(raw));
+}
+
+/** A builtin has no argv: its arguments stand for it. */
+function argvDigest(invocation: Invocation, argsDigest: string): string {
+  return invocation.kind === 'process' ? hash('sha256', `${invocation.argv.join('\0')}\0`) : argsDigest;
 }
 
 function isEmpty(raw: unknown): boolean {
@@ -120,6 +130,7 @@ function propertiesOf(name: string, declaration: CommandDeclaration, { defaults 
     description: declaration.description ?? null,
     effect,
     role: declaration.role ?? (effect === 'destroy' ? ('admin' as const) : ('operator' as const)),
+    approval: approvalOf(declaration),
     executor: declaration.builtin === undefined ? ('process' as const) : ('builtin' as const),
     timeoutMs: declaration.timeout ?? defaults.timeoutMs,
     limits: { concurrent: limits.concurrent ?? null, rate: limits.rate ?? null, outputBytes: limits.output ?? defaults.outputBytes },

@@ -1,3 +1,4 @@
+import type { Approval } from '../domain/command.js';
 import type { SandboxProfile } from '../domain/sandbox.js';
 import type { Finding } from './catalogue-mistakes.js';
 import type { CommandDeclaration, ExecElement } from './catalogue-schema.js';
@@ -77,12 +78,14 @@ function builtinRule(declaration: CommandDeclaration, builtins: readonly string[
 }
 
 /** What may be done more than once, or not at all because it was done before. */
-function repetitionRule({ effect, idempotent, retry, cache, params }: CommandDeclaration): readonly Finding[] {
+function repetitionRule({ effect, idempotent, retry, cache, params, approval }: CommandDeclaration): readonly Finding[] {
   const out: Finding[] = [];
   if (retry && !(idempotent ?? effect === 'read'))
     out.push({ path: ['retry'], message: 'only a command that reads or is idempotent may be retried' });
   if (cache !== undefined && effect !== 'read')
     out.push({ path: ['cache'], message: 'only results of commands with effect: read may be cached' });
+  if (cache !== undefined && approval === 'required')
+    out.push({ path: ['cache'], message: 'results that need an approval each time may not be cached' });
   if (cache !== undefined && Object.values(params).some(({ type }) => type === 'secret')) {
     out.push({ path: ['cache'], message: 'results that depend on a secret may not be cached' });
   }
@@ -141,6 +144,11 @@ function sandboxRule({ builtin, sandbox, effect }: CommandDeclaration): readonly
       : [{ path: ['sandbox'], message: 'a program outside of a sandbox reads and writes what the gateway may' }];
   if (effective === 'pure' && write.length > 0) return [at('write', 'nothing is written in the profile pure: take workspace')];
   return [];
+}
+
+/** Whether runs of a command that does not say so wait for approval follows from its effect. */
+export function approvalOf({ approval, effect }: Pick<CommandDeclaration, 'approval' | 'effect'>): Approval {
+  return approval ?? (effect === 'destroy' ? 'required' : 'none');
 }
 
 /** The sandbox profile of a command that names none follows from its effect. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EFFECTS, EXECUTOR_KINDS } from '../domain/command.js';
+import { APPROVALS, EFFECTS, EXECUTOR_KINDS } from '../domain/command.js';
 import { ROLES } from '../domain/principal.js';
 import { SANDBOX_PROFILES } from '../domain/sandbox.js';
 import type { SecretName } from '../domain/secret.js';
@@ -12,6 +12,7 @@ export const commandDescriptionSchema = z.object({
   description: z.string().nullable(),
   effect: z.enum(EFFECTS),
   role: z.enum(ROLES).meta({ description: 'Lowest role that may run it' }),
+  approval: z.enum(APPROVALS).meta({ description: 'Whether its runs wait until somebody else approves them' }),
   executor: z.enum(EXECUTOR_KINDS),
   timeoutMs: z.number(),
   limits: z.object({
@@ -36,14 +37,29 @@ export type CommandDescription = z.output<typeof commandDescriptionSchema>;
  * @param secretsSet those that have a value
  */
 export function describeCommand(command: CompiledCommand, baseUrl: string, secretsSet: ReadonlySet<SecretName>): CommandDescription {
-  const { name, summary, description, effect, role, executor, timeoutMs, limits, cacheMs, sandbox, phrases, argumentsSchema, example } =
-    command;
+  const {
+    name,
+    summary,
+    description,
+    effect,
+    role,
+    approval,
+    executor,
+    timeoutMs,
+    limits,
+    cacheMs,
+    sandbox,
+    phrases,
+    argumentsSchema,
+    example,
+  } = command;
   return {
     name,
     summary,
     description,
     effect,
     role,
+    approval,
     executor,
     timeoutMs,
     limits,

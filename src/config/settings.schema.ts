@@ -45,7 +45,14 @@ const origins = list.refine((items) => items.every(isOrigin), {
 const addresses = list.refine((items) => items.every(isAddressOrRange), {
   error: 'expected addresses or CIDR ranges, separated by commas',
 });
+const hosts = list.refine((items) => items.every((item) => /^[A-Za-z0-9._-]{1,253}$|^[0-9A-Fa-f:.]{2,45}$/.test(item)), {
+  error: 'expected host names or addresses without ports, separated by commas',
+});
 const text = (expectation: string) => z.string({ error: `expected ${expectation}` }).min(1, { error: `expected ${expectation}` });
+
+const webAddress = z.string().refine((item) => /^https?:$/.test(URL.parse(item)?.protocol ?? ''), {
+  error: 'expected an address such as https://keeper.example.com/checkpoints',
+});
 
 function isOrigin(item: string): boolean {
   return URL.canParse(item) && new URL(item).origin === item;
@@ -113,7 +120,18 @@ export const SETTINGS = {
   QUEUE_LIMIT: setting(whole(0, 100_000), '1000', 'Runs that may wait for a slot; one more is refused as busy'),
   CACHE_LIMIT: setting(size, '32MiB', 'Memory for results of commands that declare `cache`'),
   CORS_ORIGINS: setting(origins, null, 'Exact origins that browsers may call from; none by default'),
+  ALLOWED_HOSTS: setting(
+    hosts,
+    null,
+    'Names that requests may call the gateway by (their `Host`), without ports; by default any, and on loopback those of loopback. TRUSTED_PROXIES may use any',
+  ),
   TRUSTED_PROXIES: setting(addresses, null, 'Addresses or CIDR ranges whose X-Forwarded-For counts; none by default'),
+  TLS_CERT_FILE: setting(
+    text('a file'),
+    null,
+    'Certificate with its chain (PEM): HTTPS instead of HTTP. Taken into use within a second when it changes',
+  ),
+  TLS_KEY_FILE: setting(text('a file'), null, 'Private key of that certificate (PEM, without a passphrase)'),
   LOG_LEVEL: setting(choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info', 'Least severe level that is logged'),
   LOG_FORMAT: setting(choice('json', 'pretty'), null, 'json, or pretty for people; pretty by default on a terminal, else json'),
   ENVIRONMENT: setting(
@@ -124,9 +142,15 @@ export const SETTINGS = {
   METRICS_ACCESS: setting(choice('public', 'key'), 'public', 'Whether GET /metrics needs a key (readonly)'),
   DOCS_ACCESS: setting(choice('public', 'key'), 'public', 'Whether GET /docs and /openapi.json need a key (readonly)'),
   DRAIN_TIMEOUT: setting(duration(0), '30s', 'Time that running work gets after SIGTERM before it is ended'),
+  PLAN_EXPIRY: setting(duration(1), '5min', 'Time in which a plan can be run'),
+  APPROVAL_EXPIRY: setting(duration(1), '1h', 'Time that a run waits for approval before it is rejected'),
   RETENTION_DAYS: setting(whole(1, 36_500), '30', 'Days that finished runs stay in the history'),
   RETENTION_RUNS: setting(whole(1, 1_000_000_000), '100000', 'Runs kept in the history'),
   RETENTION_BYTES: setting(size, '5GiB', 'Output kept in the history'),
+  AUDIT_CHECKPOINT_ENTRIES: setting(whole(1, 1_000_000), '1000', 'New entries of the audit log after which it is signed'),
+  AUDIT_CHECKPOINT_INTERVAL: setting(duration(1), '1min', 'Time after which the audit log is signed when it has new entries'),
+  AUDIT_ANCHOR_FILE: setting(text('a file'), null, 'File to which signed checkpoints of the audit log are appended; best on another disk'),
+  AUDIT_ANCHOR_URL: setting(webAddress, null, 'Address to which signed checkpoints of the audit log are posted', true),
 } as const satisfies Record<string, SettingDefinition>;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -57,6 +57,7 @@ export function loadSettings(environment: Environment = process.env, folder: str
     if (result.success) settings[name] = result.data;
     else mistakes.push(`${name} (${sources[name]}): ${result.error.issues[0]?.message ?? 'not understood'}`);
   }
+  if ('TLS_CERT_FILE' in settings !== 'TLS_KEY_FILE' in settings) mistakes.push('TLS_CERT_FILE and TLS_KEY_FILE: expected both or none');
   if (mistakes.length > 0) throw new SettingsError(mistakes);
   return {
     settings: settings as Settings,

@@ -1,3 +1,4 @@
+import type { AuditCheckpoint } from './audit-checkpoint.js';
 import type { PrincipalId } from './principal.js';
 
 /** What happened, as the audit log names it. */
@@ -11,6 +12,12 @@ export const AUDIT_ACTIONS = [
   'secret.set',
   'secret.deleted',
   'secret.key_rotated',
+  'run.refused',
+  'approval.granted',
+  'approval.denied',
+  'approval.refused',
+  'freeze.set',
+  'freeze.lifted',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
@@ -44,13 +51,25 @@ export function auditBody(entry: Omit<AuditEntry, 'hash'>): string {
   return auditBodyWith(canonicalJson(entry.details), entry);
 }
 
-/** The same where the details are canonical JSON already. Its keys stand in sorted order. */
-export function auditBodyWith(details: string, entry: Omit<AuditEntry, 'hash' | 'details'>): string {
+/**
+ * The same where the details are canonical JSON already. Its keys stand in sorted order. What JSON lets through and a terminal may
+ * obey, or an editor take for the end of a line, is escaped: the text is one line, wherever it is shown.
+ * @param hashMember the member `"hash":"…",` of a line of the export, which stands among the others by its name
+ */
+export function auditBodyWith(details: string, entry: Omit<AuditEntry, 'hash' | 'details'>, hashMember = ''): string {
   const { seq, at, action, principalId, subject, requestId, previousHash } = entry;
-  return (
-    `{"action":${JSON.stringify(action)},"at":${JSON.stringify(at)},"details":${details},"previousHash":${JSON.stringify(previousHash)},` +
-    `"principalId":${JSON.stringify(principalId)},"requestId":${JSON.stringify(requestId)},"seq":${seq},"subject":${JSON.stringify(subject)}}`
-  );
+  const text =
+    `{"action":${JSON.stringify(action)},"at":${JSON.stringify(at)},"details":${details},${hashMember}"previousHash":${JSON.stringify(previousHash)},` +
+    `"principalId":${JSON.stringify(principalId)},"requestId":${JSON.stringify(requestId)},"seq":${seq},"subject":${JSON.stringify(subject)}}`;
+  return CONTROLS.test(text) ? text.replace(EACH_CONTROL, escaped) : text;
+}
+
+/** DEL, the C1 controls, and Unicode's own ends of line and paragraph. JSON escapes those below the blank by itself. */
+const CONTROLS = /[\u007f-\u009f\u2028\u2029]/;
+const EACH_CONTROL = new RegExp(CONTROLS, 'g');
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 /** JSON with object keys sorted at every depth: equal data, equal text. */
@@ -108,9 +127,20 @@ function sortedKeys(value: object): string[] {
   return keys;
 }
 
-/** What a check of the chain found. */
+/**
+ * What a check of the log found. A bad entry is named by the number it should have; `entries` counts the good ones before it.
+ * `proven`: entries that a checkpoint from outside of the store vouches for. That those after it are all there cannot be known.
+ */
 export type AuditVerdict =
-  | { readonly ok: true; readonly entries: number; readonly head: string }
+  | {
+      readonly ok: true;
+      readonly entries: number;
+      readonly head: string;
+      /** Checkpoints that hold, those of the store included. */
+      readonly checkpoints: number;
+      readonly proven: number;
+      readonly tail: 'proven' | 'not provable';
+    }
   | { readonly ok: false; readonly entries: number; readonly firstBad: number; readonly reason: string };
 
 /** One page of a listing. `nextCursor` is null on the last page. */
@@ -119,10 +149,25 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
+/** What a listing of the log may be narrowed to. Instants are ISO-8601 UTC with milliseconds. */
+export interface AuditFilter {
+  readonly action?: AuditAction | undefined;
+  readonly principal?: PrincipalId | undefined;
+  readonly subject?: string | undefined;
+  /** From this instant on. */
+  readonly from?: string | undefined;
+  /** Before this instant. */
+  readonly to?: string | undefined;
+}
+
 /** Reading side of the log's storage. */
 export abstract class AuditStore {
   /** Newest first. `before`: only entries with a lower number. */
-  abstract page(query: { limit: number; before?: number; action?: AuditAction }): Promise<Page<AuditEntry>>;
-  /** Oldest first, in bounded memory. */
+  abstract page(query: AuditFilter & { readonly limit: number; readonly before?: number | undefined }): Promise<Page<AuditEntry>>;
+  /** Oldest first, in bounded memory, up to the entry that is the newest when it begins. */
   abstract entries(): AsyncIterable<AuditEntry>;
+  abstract find(seq: number): Promise<AuditEntry | undefined>;
+  /** By rising size, in bounded memory. */
+  abstract checkpoints(): AsyncIterable<AuditCheckpoint>;
+  abstract latestCheckpoint(): Promise<AuditCheckpoint | undefined>;
 }

@@ -12,6 +12,10 @@ export type Effect = (typeof EFFECTS)[number];
 export const EXECUTOR_KINDS = ['process', 'builtin'] as const;
 export type ExecutorKind = (typeof EXECUTOR_KINDS)[number];
 
+/** Whether somebody else must look at a run before it starts. */
+export const APPROVALS = ['required', 'none'] as const;
+export type Approval = (typeof APPROVALS)[number];
+
 export const OUTPUT_PARSERS = ['text', 'lines', 'json'] as const;
 export type OutputParser = (typeof OUTPUT_PARSERS)[number];
 
@@ -27,6 +31,7 @@ export interface Command {
   readonly summary: string;
   readonly effect: Effect;
   readonly role: Role;
+  readonly approval: Approval;
   readonly executor: ExecutorKind;
   readonly timeoutMs: number;
   readonly limits: { readonly concurrent: number | null; readonly rate: Rate | null; readonly outputBytes: number };
@@ -59,6 +64,8 @@ export interface Preparation {
   readonly args: CheckedArguments;
   /** Equal for equal calls, secrets included (as a keyed digest): the cache's and audit's name for the arguments. */
   readonly argsDigest: string;
+  /** SHA-256 (hex) over argv, each element closed by a NUL: what a plan shows, what the audit log says and what is started. */
+  readonly argvDigest: string;
   /** Exact secret values of this call, for the redactor. */
   readonly secrets: readonly string[];
   readonly invocation: Invocation;

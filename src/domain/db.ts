@@ -1,5 +1,7 @@
 import type { AuditRecord } from './audit.js';
+import type { AuditCheckpoint } from './audit-checkpoint.js';
 import type { IdempotencyClaim, IdempotencyRecord } from './idempotency.js';
+import type { Freeze, FreezeId } from './policy.js';
 import type { ApiKey } from './principal.js';
 import type { OutputChunk, Run, RunId } from './run.js';
 import type { SecretName, StoredSecret } from './secret.js';
@@ -10,6 +12,8 @@ export type Write =
   | { readonly kind: 'run.insert'; readonly run: Run; readonly output: readonly OutputChunk[] }
   /** Ends an open run, once: a run that is unknown or has ended is a `conflict`. */
   | { readonly kind: 'run.finish'; readonly run: Run; readonly output: readonly OutputChunk[] }
+  /** Lets a run go that waits for approval, once: any other is a `conflict`. */
+  | { readonly kind: 'run.approve'; readonly id: RunId }
   /** Forgets ended runs and their output. Open and unknown ones are left alone. */
   | { readonly kind: 'run.remove'; readonly ids: readonly RunId[] }
   /** Forgets the output of runs; the runs stay. */
@@ -25,6 +29,8 @@ export type Write =
   | { readonly kind: 'key.insert'; readonly key: ApiKey }
   | { readonly kind: 'key.revoke'; readonly id: string; readonly at: string }
   | { readonly kind: 'key.touch'; readonly id: string; readonly at: string }
+  | { readonly kind: 'audit.append'; readonly record: AuditRecord; readonly at: string }
+  | { readonly kind: 'audit.checkpoint'; readonly checkpoint: AuditCheckpoint }
   /**
    * Sets a secret: a `conflict` unless its version is the next one, the store is under the master key `keyBefore` (null: under none
    * yet), and every other secret is under the same key as this one.
@@ -34,7 +40,9 @@ export type Write =
   | { readonly kind: 'secret.remove'; readonly name: SecretName }
   /** Puts all secrets under another master key: a `conflict` when they are not exactly these, or no longer under `keyBefore`. */
   | { readonly kind: 'secret.rewrap'; readonly secrets: readonly StoredSecret[]; readonly keyBefore: string; readonly keyAfter: string }
-  | { readonly kind: 'audit.append'; readonly record: AuditRecord; readonly at: string };
+  /** A `conflict` when its target has a switch already. */
+  | { readonly kind: 'freeze.insert'; readonly freeze: Freeze }
+  | { readonly kind: 'freeze.remove'; readonly id: FreezeId };
 
 /** The store as a place to write to. Whoever owns a rule decides what belongs into one transaction. */
 export abstract class Db {

@@ -7,12 +7,20 @@ import type { ContainmentReport } from './sandbox.js';
 export type KillSignal = 'SIGTERM' | 'SIGKILL';
 
 /** A program to start: everything resolved, private files already written and named in `argv`. */
-export interface LaunchRequest extends Omit<ProcessInvocation, 'kind' | 'files'> {
+export interface LaunchRequest extends Omit<ProcessInvocation, 'kind' | 'files' | 'stdin'> {
+  readonly stdin: LaunchInput;
   /** Output forwarded, both streams together; the rest is read and dropped. */
   readonly outputBytes: number;
   /** Folder of the run's private files; null when it has none. */
   readonly privateFolder: string | null;
 }
+
+/**
+ * What a program reads: nothing (/dev/null), a text (UTF-8) that is all there from its start, or what comes while it runs. The next piece is
+ * asked for when the program can take it, the source is left when the run has ended, and a source that fails ends the run by KILL: half of an
+ * input must not look like the whole.
+ */
+export type LaunchInput = string | AsyncIterable<Uint8Array> | null;
 
 export interface LaunchHandlers {
   /** Raw bytes in the order they were read. They share memory with other output: use them at once or copy them. */

@@ -19,7 +19,18 @@ export type RunOutcome =
   /** The gateway went away while the run was under way; what the command did is unknown. */
   | { readonly kind: 'lost' };
 
-export const RUN_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'timed_out', 'cancelled', 'rejected', 'lost'] as const;
+/** `awaiting_approval`: recorded, holding no slot, until somebody else says that it may start. */
+export const RUN_STATUSES = [
+  'awaiting_approval',
+  'queued',
+  'running',
+  'succeeded',
+  'failed',
+  'timed_out',
+  'cancelled',
+  'rejected',
+  'lost',
+] as const;
 export type RunStatus = (typeof RUN_STATUSES)[number];
 
 /** The status of an ended run. */
@@ -74,6 +85,7 @@ export interface Run {
 
 /** What a run tells its listeners. The last one is always `finished`. */
 export type RunEvent =
+  | { readonly kind: 'parked'; readonly run: Run }
   | { readonly kind: 'started'; readonly run: Run }
   | { readonly kind: 'output'; readonly chunk: OutputChunk }
   | { readonly kind: 'finished'; readonly run: Run };

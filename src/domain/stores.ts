@@ -1,6 +1,7 @@
 import type { Page } from './audit.js';
 import type { CommandName } from './command.js';
 import type { IdempotencyKey, IdempotencyRecord } from './idempotency.js';
+import type { Freeze } from './policy.js';
 import type { ApiKey, PrincipalId } from './principal.js';
 import type { OutputChunk, Run, RunId, RunStatus } from './run.js';
 
@@ -41,6 +42,12 @@ export abstract class IdempotencyStore {
   abstract find(principalId: PrincipalId, key: IdempotencyKey): Promise<IdempotencyRecord | undefined>;
   /** Frees keys that were given before this instant, a bounded piece at a time; says how many. */
   abstract prune(freeBefore: string): Promise<number>;
+}
+
+/** The freeze switches. Writing goes through {@link Db}. */
+export abstract class FreezeStore {
+  /** Oldest first. */
+  abstract list(): Promise<readonly Freeze[]>;
 }
 
 /** The keys. Writing goes through {@link Db}. */

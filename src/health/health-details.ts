@@ -1,8 +1,10 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Freeze } from '../domain/policy.js';
 import type { Launcher } from '../domain/launcher.js';
 import type { Clock } from '../domain/ports.js';
 import type { ContainmentReport } from '../domain/sandbox.js';
 import { VERSION } from '../config/version.js';
+import type { FreezeBook } from '../runs/freeze-book.js';
 import type { ProbeResult, ReadinessService } from './readiness.js';
 
 /** `healthy`; `degraded`: works, but less than it is set up for; `limited`: part of the work is refused. */
@@ -17,6 +19,8 @@ export interface HealthDetails {
   readonly draining: boolean;
   readonly services: Readonly<Record<string, ProbeResult>>;
   readonly containment: ContainmentReport;
+  /** What admins have frozen. */
+  readonly freezes: readonly Freeze[];
   readonly memory: { readonly rss_bytes: number; readonly heap_used_bytes: number };
   /** Since the last question. */
   readonly event_loop_lag_ms: { readonly mean: number; readonly p99: number; readonly max: number };
@@ -33,6 +37,7 @@ export class HealthDetailsService {
     private readonly readiness: ReadinessService,
     private readonly launcher: Launcher,
     private readonly clock: Clock,
+    private readonly freezes: FreezeBook,
   ) {
     this.startedAt = clock.monotonic();
   }
@@ -42,13 +47,14 @@ export class HealthDetailsService {
     const { containment } = this.launcher;
     const { rss, heapUsed } = process.memoryUsage();
     return {
-      status: statusOf(Object.values(services), containment, this.readiness.isDraining),
+      status: statusOf(Object.values(services), containment, this.readiness.isDraining || this.freezes.list().length > 0),
       version: VERSION,
       uptime_seconds: Math.round(this.clock.monotonic() - this.startedAt) / 1000,
       timestamp: this.clock.now(),
       draining: this.readiness.isDraining,
       services,
       containment,
+      freezes: this.freezes.list(),
       memory: { rss_bytes: rss, heap_used_bytes: heapUsed },
       event_loop_lag_ms: this.readLag(),
     };
@@ -69,7 +75,7 @@ export class HealthDetailsService {
   }
 }
 
-function statusOf(services: readonly ProbeResult[], { mode, gaps }: ContainmentReport, draining: boolean): HealthStatus {
-  if (draining || services.some(({ status }) => status === 'failing')) return 'limited';
+function statusOf(services: readonly ProbeResult[], { mode, gaps }: ContainmentReport, refuses: boolean): HealthStatus {
+  if (refuses || services.some(({ status }) => status === 'failing')) return 'limited';
   return mode !== 'off' && gaps.length > 0 ? 'degraded' : 'healthy';
 }

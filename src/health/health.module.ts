@@ -2,6 +2,7 @@ import { type DynamicModule, type InjectionToken, Module } from '@nestjs/common'
 import { Launcher } from '../domain/launcher.js';
 import { Clock, type Probe } from '../domain/ports.js';
 import { HealthDetailsService } from './health-details.js';
+import { FreezeBook } from '../runs/freeze-book.js';
 import { HealthController } from './health.controller.js';
 import { ReadinessService } from './readiness.js';
 
@@ -16,9 +17,9 @@ export class HealthModule {
         { provide: ReadinessService, inject: probes, useFactory: (...rooms: Probe[]) => new ReadinessService(rooms) },
         {
           provide: HealthDetailsService,
-          inject: [ReadinessService, Launcher, Clock],
-          useFactory: (readiness: ReadinessService, launcher: Launcher, clock: Clock) =>
-            new HealthDetailsService(readiness, launcher, clock),
+          inject: [ReadinessService, Launcher, Clock, FreezeBook],
+          useFactory: (readiness: ReadinessService, launcher: Launcher, clock: Clock, freezes: FreezeBook) =>
+            new HealthDetailsService(readiness, launcher, clock, freezes),
         },
       ],
       exports: [ReadinessService],

@@ -14,6 +14,8 @@ export function routableAddress({ url = '/' }: { readonly url?: string | undefin
 /** Why an address is not even looked up; undefined when it can be. */
 export function addressFault(url: string): GatewayError | undefined {
   if (url.length > MAX_ADDRESS_LENGTH) return new GatewayError('uri_too_long', 'The address is longer than this gateway takes.');
+  // A fragment stays with the client (RFC 9112, 3.2): what sends one has been told to by somebody.
+  if (url.includes('#')) return new GatewayError('malformed_request', 'The address holds a fragment.');
   return isDecodable(url) ? undefined : new GatewayError('malformed_request', 'The address cannot be read.');
 }
 

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
-import { BlockList, isIPv6, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { addressBucket } from './address-bucket.js';
+import { matcherOf } from './address-list.js';
 
 export interface ConnectionCapOptions {
   /** Connections that one address may have open; 0 is no cap. */
@@ -36,16 +37,4 @@ export function capConnections(server: Server, { perAddress, exempt, onRefused }
       else open.delete(bucket);
     });
   });
-}
-
-/** Tells whether an address is among these; IPv4 addresses also in their IPv6 form. */
-function matcherOf(items: readonly string[]): (address: string) => boolean {
-  const list = new BlockList();
-  for (const item of items) {
-    const [address = '', bits] = item.split('/', 2);
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return (address) => list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }

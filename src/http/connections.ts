@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { Server as TlsServer, TLSSocket } from 'node:tls';
 
 const LOOK_EVERY_MS = 50;
 
@@ -10,12 +11,17 @@ const LOOK_EVERY_MS = 50;
  */
 export class Connections {
   private readonly open = new Set<Socket>();
+  private readonly overTls: boolean;
 
   constructor(private readonly server: Server) {
-    server.on('connection', (socket) => {
-      this.open.add(socket);
-      socket.once('close', () => this.open.delete(socket));
-    });
+    this.overTls = server instanceof TlsServer;
+    server.on('connection', (socket) => this.note(socket));
+    server.on('secureConnection', (socket: TLSSocket) => this.note(socket));
+  }
+
+  private note(socket: Socket): void {
+    this.open.add(socket);
+    socket.once('close', () => this.open.delete(socket));
   }
 
   /** Closes the server: what is idle is cut as soon as it is, what is being answered when `patience` aborts. */
@@ -32,7 +38,16 @@ export class Connections {
   }
 
   private cutIdle(): void {
-    for (const socket of this.open) if (socket.bytesRead === 0) socket.destroy();
+    const shaken = new Set([...this.open].filter((socket) => socket instanceof TLSSocket).map(peerOf));
+    for (const socket of this.open) {
+      const isShakingHands = this.overTls && !shaken.has(peerOf(socket));
+      if (isShakingHands || socket.bytesRead === 0) socket.destroy();
+    }
     this.server.closeIdleConnections();
   }
+}
+
+/** The same of a connection and of the TLS that is spoken over it. */
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }

@@ -44,7 +44,7 @@ export function createRequestContext(headers: IncomingHttpHeaders, startedAt: nu
 }
 
 /** A time-ordered id: the prefix and a UUIDv7 without dashes. */
-export function newId(prefix: 'req' | 'run'): string {
+export function newId(prefix: 'req' | 'run' | 'plan' | 'frz'): string {
   ID_BYTES.set(ids.generate().bytes);
   return `${prefix}_${ID_BYTES.toString('hex')}`;
 }

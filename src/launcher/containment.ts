@@ -14,7 +14,7 @@ import type { OwnDevices } from './devices.js';
 import { FILTER_FD, GATE_FD, type OpenPlace, type SandboxBuild, STATUS_FD } from './bubblewrap.js';
 import { ControlGroups } from './control-groups.js';
 import type { HostMeans } from './executor-host.js';
-import type { HostLaunch, SharedSandbox } from './host-protocol.js';
+import type { PlannedLaunch, SharedSandbox } from './host-protocol.js';
 import { groupSettings, limitPrefix, type LimitMeans } from './limits.js';
 import { SandboxBuilder, type CommonPlan, type HostNeeds } from './sandbox-builder.js';
 import { syscallFilter } from './syscall-filter.js';
@@ -98,7 +98,7 @@ export class Containment {
   }
 
   /** How the program is really started, or why it cannot be. */
-  wrap(request: LaunchRequest): HostLaunch | LaunchRefusal {
+  wrap(request: LaunchRequest): PlannedLaunch | LaunchRefusal {
     const { file, argv, env, cwd, stdin, outputBytes, sandbox, limits } = request;
     const rest = { env, stdin, outputBytes };
     const group = this.groupFor(limits);
@@ -137,7 +137,7 @@ export class Containment {
     return join(this.builder.devices ?? '/dev', 'null');
   }
 
-  private groupFor(limits: ResourceLimits): HostLaunch['group'] {
+  private groupFor(limits: ResourceLimits): PlannedLaunch['group'] {
     const settings = this.groups ? groupSettings(limits, this.limits) : {};
     return this.groups && Object.keys(settings).length > 0 ? { parents: this.groups.folders, settings } : null;
   }

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionEnd } from '../domain/executor.js';
 import type { KillSignal, LaunchHandlers } from '../domain/launcher.js';
-import type { HostCommand, HostLaunch, HostReport, SharedSandbox } from './host-protocol.js';
+import type { HostCommand, HostLaunch, HostReport, PlannedLaunch, SharedSandbox } from './host-protocol.js';
 import { FILTER_FD } from './bubblewrap.js';
 import { openPlaces, withDescriptors } from './open-places.js';
 import { killLeftBehind } from './left-behind.js';
@@ -30,8 +30,15 @@ const KILLED_IN_SANDBOX_WITHIN_MS = 2_000;
 /** What a host has told of itself. */
 export type HostMeans = Omit<Extract<HostReport, { kind: 'ready' }>, 'kind'>;
 
+/** Bytes of a fed stdin that travel in one message. */
+const PIECE_BYTES = 64 * 1024;
+
 interface HostedRun {
   readonly handlers: LaunchHandlers;
+  /** What its stdin is fed from once it has started. */
+  readonly source: AsyncIterable<Uint8Array> | null;
+  /** The host can take the next piece. */
+  onTaken?: () => void;
   readonly env: HostLaunch['env'];
   pid: number | null;
   /** Running once it was killed. */
@@ -118,9 +125,10 @@ export class ExecutorHost {
   }
 
   /** What is started and killed in one turn of the event loop travels as one message. */
-  start(id: number, request: HostLaunch, handlers: LaunchHandlers): void {
-    this.runs.set(id, { handlers, env: request.env, pid: null, patience: undefined });
-    this.post({ kind: 'start', id, ...request });
+  start(id: number, { stdin, ...launch }: PlannedLaunch, handlers: LaunchHandlers): void {
+    const source = typeof stdin === 'object' ? stdin : null;
+    this.runs.set(id, { handlers, source, env: launch.env, pid: null, patience: undefined });
+    this.post({ kind: 'start', id, ...launch, stdin: typeof stdin === 'object' && stdin !== null ? { fed: true } : stdin });
   }
 
   /** Does nothing when the run has ended. */
@@ -167,7 +175,10 @@ export class ExecutorHost {
     switch (report.kind) {
       case 'started':
         run.pid = report.pid;
+        if (run.source) void this.feed(report.id, run, run.source);
         return;
+      case 'taken':
+        return run.onTaken?.();
       case 'output':
         return run.handlers.onOutput(report.stream, report.data);
       case 'truncated':
@@ -179,9 +190,28 @@ export class ExecutorHost {
     }
   }
 
+  /** Never rejects: a source that fails ends the run. */
+  private async feed(id: number, run: HostedRun, source: AsyncIterable<Uint8Array>): Promise<void> {
+    try {
+      for await (const data of source) {
+        for (let start = 0; start < data.length && this.runs.has(id); start += PIECE_BYTES) {
+          await new Promise<void>((resolve) => {
+            run.onTaken = resolve;
+            this.post({ kind: 'input', id, data: data.subarray(start, start + PIECE_BYTES) });
+          });
+        }
+        if (!this.runs.has(id)) return;
+      }
+      this.post({ kind: 'input', id, data: null });
+    } catch {
+      this.kill(id, 'SIGKILL');
+    }
+  }
+
   private end(id: number, run: HostedRun, end: ExecutionEnd): void {
     this.runs.delete(id);
     clearTimeout(run.patience);
+    run.onTaken?.();
     run.handlers.onEnd(end);
   }
 

@@ -1,4 +1,4 @@
-import type { KillSignal } from '../domain/launcher.js';
+import type { KillSignal, LaunchInput } from '../domain/launcher.js';
 import type { OutputStream } from '../domain/run.js';
 import type { OpenPlace } from './bubblewrap.js';
 
@@ -9,13 +9,23 @@ export interface HostLaunch {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
-  readonly stdin: string | null;
+  readonly stdin: string | FedInput | null;
   /** Output forwarded, both streams together; the rest is read and dropped. */
   readonly outputBytes: number;
   /** Null where the program is started as it is. */
   readonly sandbox: HostSandbox | null;
   /** Control group that it is in before its first instruction. */
   readonly group: ControlGroupPlan | null;
+}
+
+/** The same before it is given to a host: with the stdin itself. */
+export interface PlannedLaunch extends Omit<HostLaunch, 'stdin'> {
+  readonly stdin: LaunchInput;
+}
+
+/** It comes while the program runs, by `input` commands. */
+export interface FedInput {
+  readonly fed: true;
 }
 
 /** What a host has to know of the bubblewrap that it starts. */
@@ -50,14 +60,18 @@ export interface StartCommand extends HostLaunch {
 }
 
 /** Gateway → host. A message on the channel is an array of these, carried out in order. */
-export type HostCommand = StartCommand | { readonly kind: 'kill'; readonly id: number; readonly signal: KillSignal };
+export type HostCommand =
+  | StartCommand
+  | { readonly kind: 'kill'; readonly id: number; readonly signal: KillSignal }
+  /** The next piece of a fed stdin, sent when the one before was `taken`; null is its end. */
+  | { readonly kind: 'input'; readonly id: number; readonly data: Uint8Array | null };
 
 /** How a host starts programs: by posix_spawn(3) through an FFI, or by Node's own `child_process`. */
 export type SpawnMechanism = 'posix_spawn' | 'child_process';
 
 /**
  * Host → gateway. A message on the channel is an array of these. `ready` comes once, first. A run is reported as
- * `started`, then `output` in the order it was read with at most one `truncated`, then `exited`; or as `failed` alone.
+ * `started`, then `output` in the order it was read with at most one `truncated` and with `taken` among them, then `exited`; or as `failed` alone.
  */
 export type HostReport =
   | { readonly kind: 'ready'; readonly mechanism: SpawnMechanism; readonly adopts: boolean }
@@ -67,6 +81,8 @@ export type HostReport =
   | { readonly kind: 'started'; readonly id: number; readonly pid: number }
   | { readonly kind: 'output'; readonly id: number; readonly stream: OutputStream; readonly data: Buffer }
   | { readonly kind: 'truncated'; readonly id: number }
+  /** The last piece of its stdin is in the pipe, or nobody reads it any more. */
+  | { readonly kind: 'taken'; readonly id: number }
   /** Ended by a signal, `code` is 128 + its number and `signal` its name. */
   | { readonly kind: 'exited'; readonly id: number; readonly code: number; readonly signal?: string }
   /** Nothing was started. `reason` is fit for callers: it names no path and no value. */

@@ -74,6 +74,11 @@ export class HostRun implements ChildEvents {
     if (signal === 'SIGKILL') this.abandonPipesSoon();
   }
 
+  /** A piece of its stdin; null is the end. */
+  feed(data: Uint8Array | null): void {
+    this.child?.feed(data, () => this.surroundings.outbox.push({ kind: 'taken', id: this.command.id }));
+  }
+
   /** Reads on after the outbox was full. */
   resume(): void {
     this.child?.resume();

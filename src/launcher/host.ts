@@ -117,6 +117,7 @@ function carryOut(batch: readonly HostCommand[]): void {
   const idle = waiting.size === 0;
   for (const command of batch) {
     if (command.kind === 'start') waiting.set(command.id, command);
+    else if (command.kind === 'input') runs.get(command.id)?.feed(command.data);
     else if (waiting.delete(command.id)) outbox.push({ kind: 'failed', id: command.id, reason: 'the run was ended before its start' });
     else runs.get(command.id)?.kill(command.signal);
   }

@@ -89,7 +89,7 @@ export function bindLibc() {
     waitpid: libc.func('int waitpid(int pid, void *status, int options)') as (pid: number, status: Int32Array, options: number) => number,
     write: libc.func('long write(int descriptor, const void *from, size_t count)') as (
       descriptor: number,
-      from: Buffer,
+      from: Uint8Array,
       count: number,
     ) => number | bigint,
   };

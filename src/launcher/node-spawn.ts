@@ -31,6 +31,8 @@ export interface Child {
   abandonPipes(): void;
   /** Lets a sandbox that waits for its control group go on. */
   openGate(): void;
+  /** Writes a piece to a fed stdin, or with null ends it. `taken` is called when the next may come; it need not be once the child has ended. */
+  feed(data: Uint8Array | null, taken: () => void): void;
 }
 
 /** Starts a program; null when nothing was started. */
@@ -57,13 +59,14 @@ export function spawnChild(request: HostLaunch, events: ChildEvents): Child | nu
   for (const [name, pipe] of Object.entries(outputs)) pipe?.on('data', (data: Buffer) => events.onOutput(name as ChildStream, data));
   child.once('exit', () => events.onExit());
   child.once('close', (code, signal) => events.onEnd(code, signal));
-  stdin?.end(request.stdin);
+  if (typeof request.stdin === 'string') stdin?.end(request.stdin);
   return {
     pid: child.pid,
     pause: () => void [stdout?.pause(), stderr?.pause()],
     resume: () => void [stdout?.resume(), stderr?.resume()],
     abandonPipes: () => void [stdout?.destroy(), stderr?.destroy(), status?.destroy(), gate?.destroy()],
     openGate: () => void gate?.end('\n'),
+    feed: (data, taken) => void (data === null ? stdin?.end() : stdin?.write(data, () => taken())),
   };
 }
 

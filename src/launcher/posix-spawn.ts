@@ -5,20 +5,20 @@ import { FILTER_FD, GATE_FD, STATUS_FD } from './bubblewrap.js';
 import type { HostLaunch } from './host-protocol.js';
 import type { Libc } from './libc.js';
 import type { Child, ChildEvents, ChildStream } from './node-spawn.js';
+import { memoryFile } from './memory-file.js';
 import { MOVED, openPlaces, withDescriptors } from './open-places.js';
 import type { OwnProcess } from './own-process.js';
 import { SpawnArena } from './spawn-arena.js';
-import { SpawnedChild, type ChildSystem } from './spawned-child.js';
+import { SpawnedChild, type ChildPipes, type ChildSystem } from './spawned-child.js';
 
 const O_CLOEXEC = 0o2000000;
-const F_ADD_SEALS = 1033;
-/** F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE */
-const SEALS = 0x0f;
-/** MFD_CLOEXEC | MFD_ALLOW_SEALING */
-const MEMORY_FILE = 0x03;
+const O_NONBLOCK = 0o4000;
+const F_SETFL = 4;
+const EAGAIN = 11;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
+const EPOLLOUT = 4;
 const PIDFD_OPEN = 434;
 /** POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID; the same in glibc and musl. */
 const SPAWN_FLAGS = 0x04 | 0x08 | 0x80;
@@ -86,9 +86,9 @@ export class PosixSpawner implements ChildSystem {
         [this.outputPipe(this.standing.stdout, open), 'stdout'],
         [this.outputPipe(this.standing.stderr, open), 'stderr'],
       ];
-      const { pid, gate } =
+      const { pid, gate, input } =
         request.stdin === null && !request.sandbox ? this.startPlain(request) : this.startWith(request, { open, given, outputs });
-      const child = new SpawnedChild(this, { pid, outputs, gate }, events);
+      const child = new SpawnedChild(this, { pid, outputs, gate, input }, events);
       this.children.add(child);
       this.ask();
       return child;
@@ -105,11 +105,11 @@ export class PosixSpawner implements ChildSystem {
   }
 
   watch(descriptor: number, onReady: () => void): void {
-    if (this.watched.has(descriptor)) return;
-    this.event.writeUInt32LE(EPOLLIN, 0);
-    this.event.writeInt32LE(descriptor, EVENT_DATA);
-    this.watched.set(descriptor, onReady);
-    this.libc.epoll_ctl(this.epoll, EPOLL_CTL_ADD, descriptor, this.event);
+    if (!this.watched.has(descriptor)) this.watchFor(EPOLLIN, descriptor, onReady);
+  }
+
+  watchForRoom(descriptor: number, onRoom: () => void): void {
+    this.watchFor(EPOLLOUT, descriptor, onRoom);
   }
 
   unwatch(descriptor: number): void {
@@ -124,6 +124,12 @@ export class PosixSpawner implements ChildSystem {
   read(descriptor: number): Buffer | null {
     const bytes = Number(this.libc.read(descriptor, this.chunk, READ_BYTES));
     return bytes > 0 ? this.chunk.subarray(0, bytes) : null;
+  }
+
+  write(descriptor: number, data: Uint8Array): number | null {
+    const written = Number(this.libc.write(descriptor, data, data.length));
+    if (written >= 0) return written;
+    return koffi.errno() === EAGAIN ? 0 : null;
   }
 
   signal(descriptor: number): void {
@@ -142,7 +148,14 @@ export class PosixSpawner implements ChildSystem {
     this.children.delete(child);
   }
 
-  private startPlain(request: HostLaunch): { pid: number; gate: null } {
+  private watchFor(what: number, descriptor: number, onReady: () => void): void {
+    this.event.writeUInt32LE(what, 0);
+    this.event.writeInt32LE(descriptor, EVENT_DATA);
+    this.watched.set(descriptor, onReady);
+    this.libc.epoll_ctl(this.epoll, EPOLL_CTL_ADD, descriptor, this.event);
+  }
+
+  private startPlain(request: HostLaunch): Omit<ChildPipes, 'outputs'> {
     const { cwd } = request;
     let actions = this.plainActions.get(cwd);
     if (!actions) {
@@ -150,17 +163,16 @@ export class PosixSpawner implements ChildSystem {
       actions = this.actions(cwd, this.standing.nothing);
       this.plainActions.set(cwd, actions);
     }
-    return { pid: this.start(request, actions), gate: null };
+    return { pid: this.start(request, actions), gate: null, input: null };
   }
 
   /** With a stdin, or what bubblewrap needs besides. */
-  private startWith(
-    { stdin, sandbox, ...request }: HostLaunch,
-    { open, given, outputs }: Descriptors,
-  ): { pid: number; gate: number | null } {
+  private startWith({ stdin, sandbox, ...request }: HostLaunch, { open, given, outputs }: Descriptors): Omit<ChildPipes, 'outputs'> {
     const { libc } = this;
     const nothing = sandbox?.nullDevice ?? this.standing.nothing;
-    const actions = this.actions(request.cwd, stdin === null ? nothing : this.memoryFile(stdin, given));
+    const input = stdin !== null && typeof stdin === 'object' ? this.inputPipe({ open, given }) : null;
+    const source = typeof stdin === 'string' ? this.textFile(stdin, given) : nothing;
+    const actions = this.actions(request.cwd, input?.theirs ?? source);
     try {
       if (sandbox) outputs.push([this.givenPipe(actions, STATUS_FD, 'write', { open, given }), 'status']);
       const gate = sandbox && request.group ? this.givenPipe(actions, GATE_FD, 'read', { open, given }) : null;
@@ -172,7 +184,7 @@ export class PosixSpawner implements ChildSystem {
       // Onto itself: that is how a descriptor outlives the start of a program.
       for (const place of places) libc.posix_spawn_file_actions_adddup2(actions, place, place);
       const argv = withDescriptors(request.argv, sandbox?.places ?? [], places);
-      return { pid: this.start({ ...request, argv, stdin, sandbox }, actions), gate };
+      return { pid: this.start({ ...request, argv, stdin, sandbox }, actions), gate, input: input?.ours ?? null };
     } finally {
       libc.posix_spawn_file_actions_destroy(actions);
     }
@@ -221,24 +233,29 @@ export class PosixSpawner implements ChildSystem {
     return ours;
   }
 
+  private textFile(text: string, given: number[]): number {
+    const descriptor = memoryFile(this.libc, text);
+    if (descriptor < 0) throw this.lastError();
+    given.push(descriptor);
+    return descriptor;
+  }
+
+  /** For a stdin that is fed: our end never waits for room. */
+  private inputPipe({ open, given }: Omit<Descriptors, 'outputs'>): { readonly ours: number; readonly theirs: number } {
+    const [theirs, ours] = this.pipe();
+    open.push(ours);
+    given.push(theirs);
+    if (this.libc.fcntl(ours, F_SETFL, O_NONBLOCK) < 0) throw this.lastError();
+    return { ours, theirs };
+  }
+
   private pipe(): readonly [number, number] {
-    if (this.libc.pipe2(this.ends, O_CLOEXEC) !== 0) throw new SystemError(getSystemErrorName(-koffi.errno()));
+    if (this.libc.pipe2(this.ends, O_CLOEXEC) !== 0) throw this.lastError();
     return [this.ends[0]!, this.ends[1]!];
   }
 
-  /** A file that is nowhere but in memory, for a program to read its stdin from: nobody has to feed it, and nobody can change it. */
-  private memoryFile(text: string, given: number[]): number {
-    const descriptor = this.libc.memfd_create('stdin', MEMORY_FILE);
-    if (descriptor < 0) throw new SystemError(getSystemErrorName(-koffi.errno()));
-    given.push(descriptor);
-    for (let rest = Buffer.from(text); rest.length > 0;) {
-      const written = Number(this.libc.write(descriptor, rest, rest.length));
-      if (written <= 0) throw new SystemError(getSystemErrorName(-koffi.errno()));
-      rest = rest.subarray(written);
-    }
-    this.libc.lseek(descriptor, 0, 0);
-    this.libc.fcntl(descriptor, F_ADD_SEALS, SEALS);
-    return descriptor;
+  private lastError(): SystemError {
+    return new SystemError(getSystemErrorName(-koffi.errno()));
   }
 
   private dispatch(): void {

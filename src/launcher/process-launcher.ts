@@ -4,7 +4,7 @@ import { Launcher, type LaunchedProcess, type LaunchHandlers, type LaunchRequest
 import type { ContainmentReport } from '../domain/sandbox.js';
 import { Containment, type ContainmentOptions, type LaunchRefusal } from './containment.js';
 import { ExecutorHost } from './executor-host.js';
-import { WITHOUT_FFI, type HostLaunch } from './host-protocol.js';
+import { WITHOUT_FFI, type PlannedLaunch } from './host-protocol.js';
 import { endAll, Orphans } from './orphans.js';
 import { tryContainment } from './self-test.js';
 import { WarmSandboxes } from './warm-sandboxes.js';
@@ -99,7 +99,7 @@ export class ProcessLauncher extends Launcher {
     this.contained?.close();
   }
 
-  private startOnHost(launch: HostLaunch, handlers: LaunchHandlers): LaunchedProcess {
+  private startOnHost(launch: PlannedLaunch, handlers: LaunchHandlers): LaunchedProcess {
     const host = this.leastLoaded();
     if (!host) throw unavailable();
     const id = ++this.launches;

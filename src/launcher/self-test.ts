@@ -9,11 +9,11 @@ import type { LaunchHandlers, LaunchRequest } from '../domain/launcher.js';
 import type { ContainedProfile } from '../domain/sandbox.js';
 import { CONTAINED_PROFILES, type Containment } from './containment.js';
 import { OwnDevices } from './devices.js';
-import type { HostLaunch } from './host-protocol.js';
+import type { PlannedLaunch } from './host-protocol.js';
 import type { Escape, ProbePlan } from './sandbox-probe.js';
 
 /** Starts a program as it is. */
-export type Start = (launch: HostLaunch, handlers: LaunchHandlers) => { kill(signal: 'SIGKILL'): void };
+export type Start = (launch: PlannedLaunch, handlers: LaunchHandlers) => { kill(signal: 'SIGKILL'): void };
 
 const OLDEST = [0, 8];
 const OUTPUT_BYTES = 16 * 1024;
@@ -125,7 +125,7 @@ async function versionOf(bubblewrap: string, start: Start): Promise<string | nul
   return succeeded ? (/(\d+\.\d+(\.\d+)?)/.exec(stdout)?.[1] ?? null) : null;
 }
 
-function plainLaunch(argv: readonly [string, ...string[]]): HostLaunch {
+function plainLaunch(argv: readonly [string, ...string[]]): PlannedLaunch {
   return { file: argv[0], argv, env: {}, cwd: '/', stdin: null, outputBytes: OUTPUT_BYTES, sandbox: null, group: null };
 }
 
@@ -135,7 +135,7 @@ function isRecent(version: string): boolean {
   return major > oldestMajor || (major === oldestMajor && minor >= oldestMinor);
 }
 
-function outcomeOf(launch: HostLaunch, start: Start): Promise<Result> {
+function outcomeOf(launch: PlannedLaunch, start: Start): Promise<Result> {
   return new Promise((resolve) => {
     const text = { stdout: '', stderr: '' };
     const deadline = setTimeout(() => started.kill('SIGKILL'), DEADLINE_MS);

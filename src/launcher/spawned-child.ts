@@ -9,6 +9,10 @@ export interface ChildSystem {
   close(descriptor: number): void;
   /** What can be read now, valid until the next call; null at the end. Only for a descriptor that is ready: else it waits. */
   read(descriptor: number): Buffer | null;
+  /** Bytes written, none while there is no room; null when nobody reads any more. */
+  write(descriptor: number, data: Uint8Array): number | null;
+  /** Like {@link watch}, for room to write. */
+  watchForRoom(descriptor: number, onRoom: () => void): void;
   /** A byte, for whoever waits at the other end. */
   signal(descriptor: number): void;
   /** Raw status of wait(2); undefined while the process lives. */
@@ -19,21 +23,31 @@ export interface ChildSystem {
   forget(child: SpawnedChild): void;
 }
 
+/** The child, and our ends of its pipes; `gate` and `input` where it has them. */
+export interface ChildPipes {
+  readonly pid: number;
+  readonly outputs: readonly [number, ChildStream][];
+  readonly gate: number | null;
+  readonly input: number | null;
+}
+
 /** A child whose pipes are watched here, until they and it are at their end. */
 export class SpawnedChild implements Child {
   readonly pid: number;
   private readonly open: Map<number, ChildStream>;
   private gate: number | null;
+  private input: number | null;
   private status: number | undefined;
 
   constructor(
     private readonly system: ChildSystem,
-    { pid, outputs, gate }: { readonly pid: number; readonly outputs: readonly [number, ChildStream][]; readonly gate: number | null },
+    { pid, outputs, gate, input }: ChildPipes,
     private readonly events: ChildEvents,
   ) {
     this.pid = pid;
     this.open = new Map(outputs);
     this.gate = gate;
+    this.input = input;
     this.resume();
   }
 
@@ -58,6 +72,18 @@ export class SpawnedChild implements Child {
     this.gate = null;
   }
 
+  feed(data: Uint8Array | null, taken: () => void): void {
+    if (this.input === null) return taken();
+    const written = data && this.system.write(this.input, data);
+    if (written === null) this.closeInput();
+    if (!data || written === null || written === data.length) return taken();
+    const { input } = this;
+    this.system.watchForRoom(input, () => {
+      this.system.unwatch(input);
+      this.feed(data.subarray(written), taken);
+    });
+  }
+
   /** Whether it has ended by now. */
   lookForEnd(): void {
     if (this.status !== undefined) return;
@@ -66,8 +92,14 @@ export class SpawnedChild implements Child {
     this.system.forget(this);
     if (this.gate !== null) this.system.close(this.gate);
     this.gate = null;
+    this.closeInput();
     if (this.open.size > 0) this.events.onExit();
     this.endIfOver();
+  }
+
+  private closeInput(): void {
+    if (this.input !== null) this.system.close(this.input);
+    this.input = null;
   }
 
   private onReadable(descriptor: number, stream: ChildStream): void {

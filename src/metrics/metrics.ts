@@ -28,9 +28,12 @@ export class Metrics {
   readonly runOutputBytes = this.counter('run_output_bytes_total', 'Bytes of output received from commands');
   readonly cacheRequests = this.counter('cache_requests_total', 'Look-ups of cacheable results', ['result']);
   readonly idempotentRequests = this.counter('idempotent_requests_total', 'Requests with an idempotency key', ['result']);
+  readonly approvals = this.counter('approvals_total', 'Runs that waited for approval, by what was decided', ['decision']);
   readonly retries = this.counter('retries_total', 'Attempts after the first', ['command']);
   readonly redactions = this.counter('redactions_total', 'Things masked in output', ['kind']);
   readonly auditEntries = this.counter('audit_entries_total', 'Entries appended to the audit log');
+  readonly auditCheckpoints = this.counter('audit_checkpoints_total', 'Signed checkpoints of the audit log');
+  readonly auditAnchorFailures = this.counter('audit_anchor_failures_total', 'Checkpoints that an anchor did not keep', ['anchor']);
   readonly auditAppend = this.histogram(
     'audit_append_seconds',
     'Time until an audit entry was durable',

@@ -1,11 +1,14 @@
-import { HINTS, HINT_SPAN, detectorsFor } from './detectors.js';
+import type { DetectorSet } from './detector-set.js';
 import { localPartStart } from './email.js';
-import { MASK_OPENING, maskEnd, maskOf, type RedactionKind } from './masks.js';
+import { MASK_OPENING, maskOf } from './masks.js';
 import { CONTEXT, Window, type Match, type Tail } from './reader.js';
 import type { Stage } from './stage.js';
 
+const LONGEST_PROMPT = 40;
+const PROMPT = /^[A-Za-z][A-Za-z_-]{2,30}[:=][ \t]{0,4}$/;
+
 /** What a place holds: a match of a kind, a mask that was there before, nothing, or it cannot be told yet. */
-type Finding = { readonly kind: RedactionKind; readonly match: Match } | { readonly maskEnd: number } | 'none' | 'more';
+type Finding = { readonly kind: string; readonly match: Match } | { readonly maskEnd: number } | 'none' | 'more';
 
 /**
  * Masks what the detectors recognise. Every decision depends on a bounded stretch of text around its place and is taken only
@@ -21,7 +24,10 @@ export class DetectorStage implements Stage {
   #tail: Tail | null = null;
   #final = false;
 
-  constructor(private readonly onRedaction: (kind: RedactionKind) => void) {}
+  constructor(
+    private readonly detectors: DetectorSet,
+    private readonly onRedaction: (kind: string) => void,
+  ) {}
 
   push(text: string): string {
     this.#text += text;
@@ -35,11 +41,11 @@ export class DetectorStage implements Stage {
 
   #decide(): string {
     const out: string[] = [];
-    let window = this.#cut(new Window(this.#text, this.#final), 0);
+    let window = this.#cut(new Window(this.#text, this.#final, this.detectors.masks), 0);
     while (this.#tail === null) {
-      this.#decided = nextCandidate(window.text, this.#decided);
+      this.#decided = this.detectors.nextCandidate(window, this.#decided);
       if (this.#decided >= window.text.length) break;
-      const finding = find(window, this.#decided);
+      const finding = this.#find(window, this.#decided);
       if (finding === 'more') break;
       if (finding === 'none') this.#decided += 1;
       else if ('maskEnd' in finding) {
@@ -63,7 +69,7 @@ export class DetectorStage implements Stage {
     if (state?.ended) this.#tail = null;
     this.#released = 0;
     this.#decided = 0;
-    return new Window(window.text.slice(state?.end ?? end), window.final);
+    return window.cut(state?.end ?? end);
   }
 
   /** Lets go of everything that no undecided match can begin in; keeps the context that later decisions look at. */
@@ -72,35 +78,32 @@ export class DetectorStage implements Stage {
       this.#text = window.text;
       return '';
     }
-    const safe = window.final ? window.text.length : Math.max(this.#released, localPartStart(window, this.#decided));
+    const safe =
+      window.final || this.#isPrompt(window) ? window.text.length : Math.max(this.#released, localPartStart(window, this.#decided));
     const out = window.text.slice(this.#released, safe);
-    const dropped = Math.max(0, safe - CONTEXT);
+    const dropped = Math.max(0, Math.min(safe, this.#decided) - CONTEXT);
     this.#text = window.text.slice(dropped);
     this.#released = safe - dropped;
     this.#decided -= dropped;
     return out;
   }
-}
 
-/** The next place that deserves a look, or the end of the text. Near the end, where a hint may be incomplete, that is every place. */
-function nextCandidate(text: string, from: number): number {
-  const sure = text.length - HINT_SPAN;
-  if (from === 0 || from >= sure) return from;
-  HINTS.lastIndex = from;
-  const hit = HINTS.exec(text)?.index ?? text.length;
-  return Math.min(hit, sure);
-}
+  /** Whether the undecided text is a label that waits for its value, `Password: `: what will be masked begins after it. */
+  #isPrompt({ text }: Window): boolean {
+    return text.length - this.#decided <= LONGEST_PROMPT && PROMPT.test(text.slice(this.#decided));
+  }
 
-function find(window: Window, at: number): Finding {
-  const code = window.text.charCodeAt(at);
-  if (code === MASK_OPENING) {
-    const end = maskEnd(window.text, at, window.final);
-    return typeof end === 'number' ? { maskEnd: end } : end;
+  #find(window: Window, at: number): Finding {
+    const code = window.text.charCodeAt(at);
+    if (code === MASK_OPENING) {
+      const end = window.masks.end(window.text, at, window.final);
+      return typeof end === 'number' ? { maskEnd: end } : end;
+    }
+    for (const { kind, recognise } of this.detectors.beginningWith(code)) {
+      const verdict = recognise(window, at);
+      if (verdict === 'more') return 'more';
+      if (verdict !== 'none') return { kind, match: verdict };
+    }
+    return 'none';
   }
-  for (const { kind, recognise } of detectorsFor(code)) {
-    const verdict = recognise(window, at);
-    if (verdict === 'more') return 'more';
-    if (verdict !== 'none') return { kind, match: verdict };
-  }
-  return 'none';
 }

@@ -1,4 +1,4 @@
-import { MASK_OPENING, maskEnd } from './masks.js';
+import { MASK_OPENING, type Masks } from './masks.js';
 
 /** A set of characters: 1 at the index of each member's code. Anything else, the sentinels below included, is no member. */
 export type CharSet = Uint8Array;
@@ -30,7 +30,19 @@ export class Window {
     readonly text: string,
     /** Whether nothing follows after the text. */
     readonly final: boolean,
+    readonly masks: Masks,
+    private latin: Uint8Array | null = null,
   ) {}
+
+  /** The low byte of each character: what a search can run through fast. */
+  get bytes(): Uint8Array {
+    return (this.latin ??= Buffer.from(this.text, 'latin1'));
+  }
+
+  /** What is left from `at` on. */
+  cut(at: number): Window {
+    return new Window(this.text.slice(at), this.final, this.masks, this.latin?.subarray(at));
+  }
 
   /** Code of the character at `at`, or one of the sentinels. */
   code(at: number): number {
@@ -50,7 +62,7 @@ export class Window {
   }
 
   #openingQuote(at: number): number {
-    const end = maskEnd(this.text, at, this.final);
+    const end = this.masks.end(this.text, at, this.final);
     if (end === 'none') return MASK_OPENING;
     return end === 'more' ? UNKNOWN : MASK;
   }

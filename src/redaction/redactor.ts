@@ -1,5 +1,5 @@
+import type { DetectorSet } from './detector-set.js';
 import { DetectorStage } from './detector-stage.js';
-import type { RedactionKind } from './masks.js';
 import { SecretAutomaton } from './secret-automaton.js';
 import { secretForms } from './secret-forms.js';
 import { SecretStage } from './secret-stage.js';
@@ -9,7 +9,7 @@ export interface RedactorOptions {
   /** Exact values to mask, in every encoding that `secretForms` lists. Those under four characters are left alone. */
   readonly secrets?: readonly string[];
   /** Called once for every mask that is put in. */
-  readonly onRedaction?: (kind: RedactionKind) => void;
+  readonly onRedaction?: (kind: string) => void;
 }
 
 /**
@@ -29,10 +29,10 @@ export interface Redactor {
 }
 
 /** @throws GatewayError `invalid_arguments` when the secrets are too long to be masked (see `secretForms`) */
-export function createRedactor({ secrets = [], onRedaction = () => undefined }: RedactorOptions = {}): Redactor {
-  const stages: Stage[] = [new DetectorStage(onRedaction)];
+export function createRedactorOf(detectors: DetectorSet, { secrets = [], onRedaction = () => undefined }: RedactorOptions = {}): Redactor {
+  const stages: Stage[] = [new DetectorStage(detectors, onRedaction)];
   const forms = secretForms(secrets);
-  if (forms.length > 0) stages.unshift(new SecretStage(new SecretAutomaton(forms), onRedaction));
+  if (forms.length > 0) stages.unshift(new SecretStage(new SecretAutomaton(forms), detectors.masks, onRedaction));
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   const push = (text: string): string => stages.reduce((input, stage) => stage.push(input), text);
   return {

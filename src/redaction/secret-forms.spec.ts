@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { GatewayError } from '../domain/errors.js';
 import { redactText } from './redact-text.js';
-import { createRedactor } from './redactor.js';
+import { createRedactor } from './redact-text.js';
 import { LONGEST_SECRETS, secretForms } from './secret-forms.js';
 
 const SECRET = 'p@ss/w+rd "é\\>&\'!~ x';

@@ -1,4 +1,4 @@
-import { MASK_OPENING, maskEnd, maskOf, type RedactionKind } from './masks.js';
+import { MASK_OPENING, maskOf, type Masks } from './masks.js';
 import { ROOT, SecretAutomaton } from './secret-automaton.js';
 import type { Stage } from './stage.js';
 
@@ -38,7 +38,8 @@ export class SecretStage implements Stage {
 
   constructor(
     private readonly automaton: SecretAutomaton,
-    private readonly onRedaction: (kind: RedactionKind) => void,
+    private readonly masks: Masks,
+    private readonly onRedaction: (kind: string) => void,
   ) {}
 
   push(text: string): string {
@@ -56,7 +57,7 @@ export class SecretStage implements Stage {
     while (this.#at < this.#text.length) {
       if (this.#node === ROOT) this.#at = this.#nextCandidate();
       const code = this.#text.charCodeAt(this.#at);
-      const mask = code === MASK_OPENING ? maskEnd(this.#text, this.#at, this.#final) : 'none';
+      const mask = code === MASK_OPENING ? this.masks.end(this.#text, this.#at, this.#final) : 'none';
       if (mask === 'more') break;
       if (mask === 'none') this.#take(code);
       else out.push(this.#passMask(mask));

@@ -12,11 +12,10 @@ import {
   type Verdict,
   type Window,
 } from './reader.js';
+import { BASE64, BASE64_PADDED } from './shapes.js';
 
 const DASHED = charSet('A-Za-z0-9-');
 const BASE32_UPPER = charSet('A-Z2-7');
-const BASE64 = charSet('A-Za-z0-9+/');
-const BASE64_PADDED = charSet('A-Za-z0-9+/=');
 /** RFC 6750 `b64token`. */
 const BEARER = charSet('A-Za-z0-9._~+/=-');
 const GITHUB_LETTER = charSet('pousr');

@@ -1,22 +1,26 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import type { Role } from '../domain/principal.js';
 import { Admission, type Ticket } from './admission.js';
 
 const never = new AbortController().signal;
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
+const of = (id: string, role: Role = 'operator') => ({ id, role });
+
 interface Guest {
   readonly command: string;
+  readonly key: string;
   readonly ticket: Ticket;
   readonly leave: AbortController;
   inside: boolean;
 }
 
 /** Claims for a guest whose `inside` follows the ticket. */
-function admit(admission: Admission, command: string, concurrent: number | null = null): Guest {
+function admit(admission: Admission, command: string, concurrent: number | null = null, principal = of('key')): Guest {
   const leave = new AbortController();
-  const ticket = admission.claim(command, concurrent, leave.signal);
-  const guest: Guest = { command, ticket, leave, inside: false };
+  const ticket = admission.claim({ command, concurrent, principal }, leave.signal);
+  const guest: Guest = { command, key: principal.id, ticket, leave, inside: false };
   void ticket.granted.then((granted) => void (guest.inside = granted));
   return guest;
 }
@@ -26,7 +30,9 @@ describe('admission', () => {
     const admission = new Admission({ total: 2, queue: 1 });
     const guests = [admit(admission, 'a'), admit(admission, 'a'), admit(admission, 'a')];
     expect(guests.map(({ ticket }) => ticket.immediate)).toEqual([true, true, false]);
-    expect(() => admission.claim('a', null, never)).toThrow(expect.objectContaining({ code: 'busy', extra: { retryAfterSeconds: 1 } }));
+    expect(() => admission.claim({ command: 'a', concurrent: null, principal: of('key') }, never)).toThrow(
+      expect.objectContaining({ code: 'busy', extra: { retryAfterSeconds: 1 } }),
+    );
     await settle();
     expect([admission.active, admission.queued]).toEqual([2, 1]);
   });
@@ -35,7 +41,7 @@ describe('admission', () => {
     const admission = new Admission({ total: 64, queue: 1_000 });
     let [inside, most] = [0, 0];
     const visit = async () => {
-      const ticket = admission.claim('a', 10, never);
+      const ticket = admission.claim({ command: 'a', concurrent: 10, principal: of('key') }, never);
       if (!(await ticket.granted)) throw new Error('nobody left');
       most = Math.max(most, ++inside);
       await settle();
@@ -80,10 +86,17 @@ describe('admission', () => {
     expect(admission.active).toBe(0);
   });
 
-  it('never exceeds a limit, keeps the order of each command and loses no slot, whatever callers do', async () => {
+  it("never exceeds a limit, keeps the order of each key's command and loses no slot, whatever callers do", async () => {
     const commands = { a: null, b: 1, c: 2 } as const;
     const step = fc.oneof(
-      { weight: 3, arbitrary: fc.record({ kind: fc.constant('claim' as const), command: fc.constantFrom('a', 'b', 'c') }) },
+      {
+        weight: 3,
+        arbitrary: fc.record({
+          kind: fc.constant('claim' as const),
+          command: fc.constantFrom('a', 'b', 'c'),
+          key: fc.constantFrom('k', 'l'),
+        }),
+      },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant('release' as const), guest: fc.nat(30) }) },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('abort' as const), guest: fc.nat(30) }) },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('settle' as const) }) },
@@ -96,7 +109,7 @@ describe('admission', () => {
           if (one.kind === 'settle') await settle();
           else if (one.kind === 'claim') {
             try {
-              guests.push(admit(admission, one.command, commands[one.command]));
+              guests.push(admit(admission, one.command, commands[one.command], of(one.key)));
             } catch (error) {
               expect(error).toMatchObject({ code: 'busy' });
               expect(admission.queued).toBe(queue);
@@ -119,11 +132,13 @@ describe('admission', () => {
         for (const [command, limit] of Object.entries(commands)) {
           const inside = holding.filter((guest) => guest.command === command).length;
           expect(inside).toBeLessThanOrEqual(limit ?? total);
-          // Nobody waits in vain, and nobody was overtaken by a later caller of the same command.
-          const next = waiting.find((guest) => guest.command === command);
-          if (next) {
+          // Nobody waits in vain, and nobody was overtaken by a later caller with the same key and command.
+          for (const key of ['k', 'l']) {
+            const next = waiting.find((guest) => guest.command === command && guest.key === key);
+            if (!next) continue;
             expect(holding.length === total || inside === limit).toBe(true);
-            expect(guests.slice(guests.indexOf(next)).some((guest) => guest.command === command && guest.inside)).toBe(false);
+            const later = guests.slice(guests.indexOf(next));
+            expect(later.some((guest) => guest.command === command && guest.key === key && guest.inside)).toBe(false);
           }
         }
         guests.forEach(({ ticket }) => ticket.release());
@@ -132,4 +147,55 @@ describe('admission', () => {
       { numRuns: 200 },
     );
   });
+
+  it('gives the next slot to the key that holds the fewest, however many another one has waiting (A11)', async () => {
+    const admission = new Admission({ total: 4, queue: 100 });
+    const elephants = Array.from({ length: 20 }, () => admit(admission, 'a', null, of('elephant')));
+    const mouse = admit(admission, 'a', null, of('mouse'));
+    expect(mouse.ticket.immediate).toBe(false);
+    elephants[0]?.ticket.release();
+    await settle();
+    expect([mouse.inside, elephants.filter(({ inside }) => inside).length]).toEqual([true, 4]);
+    mouse.ticket.release();
+    await settle();
+    expect(elephants.filter(({ inside }) => inside)).toHaveLength(5);
+  });
+
+  it('keeps an eighth of slots and queue from a single key, and a part of that for admins (A11)', async () => {
+    const admission = new Admission({ total: 64, queue: 160 });
+    const flood = (id: string) => Array.from({ length: 300 }, () => tryAdmit(admission, of(id)));
+    const first = flood('first');
+    expect([admission.active, admission.queued]).toEqual([56, 140]);
+    expect(first.filter((guest) => guest === 'busy')).toHaveLength(300 - 56 - 140);
+    expect(tryAdmit(admission, of('mouse'))).toMatchObject({ ticket: { immediate: true } });
+    flood('second');
+    expect([admission.active, admission.queued]).toEqual([63, 157]);
+    expect(tryAdmit(admission, of('another'))).toBe('busy');
+    const admin = tryAdmit(admission, of('root', 'admin'));
+    expect(admin).toMatchObject({ ticket: { immediate: true } });
+    const queuedAdmin = tryAdmit(admission, of('root', 'admin')) as Guest;
+    expect(queuedAdmin.ticket.immediate).toBe(false);
+    (first[0] as Guest).ticket.release();
+    await settle();
+    expect(queuedAdmin.inside).toBe(true);
+  });
+
+  it('lets a key that is at its share hold up no other that waits behind it (A11)', async () => {
+    const admission = new Admission({ total: 8, queue: 80 });
+    const elephants = Array.from({ length: 20 }, () => admit(admission, 'a', null, of('elephant')));
+    const [mouse, second] = [admit(admission, 'b', 1, of('mouse')), admit(admission, 'b', 1, of('mouse'))];
+    await settle();
+    expect([admission.active, mouse.inside, second.inside]).toEqual([7, false, false]);
+    elephants[0]?.ticket.release();
+    await settle();
+    expect([admission.active, mouse.inside]).toEqual([7, true]);
+  });
 });
+
+function tryAdmit(admission: Admission, principal: ReturnType<typeof of>): Guest | 'busy' {
+  try {
+    return admit(admission, 'a', null, principal);
+  } catch {
+    return 'busy';
+  }
+}

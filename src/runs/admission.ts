@@ -1,5 +1,6 @@
 import { GatewayError } from '../domain/errors.js';
 import type { CommandName } from '../domain/command.js';
+import type { Principal } from '../domain/principal.js';
 
 /** A place at the door: either a slot at once or a place in the queue. */
 export interface Ticket {
@@ -11,24 +12,39 @@ export interface Ticket {
   release(): void;
 }
 
+/** What a caller wants a slot for. */
+export interface Wish {
+  readonly command: CommandName;
+  /** The command's own limit; null: only the total counts. */
+  readonly concurrent: number | null;
+  readonly principal: Pick<Principal, 'id' | 'role'>;
+}
+
 interface Limits {
   readonly total: number;
   readonly queue: number;
 }
 
-interface Waiting {
-  readonly command: CommandName;
-  readonly limit: number;
+interface Waiting extends Wish {
   grant(): void;
 }
 
+/** One place in so many is kept from a single key, whatever it asks for: the next caller of another key need not wait for it to end. */
+const KEPT_FROM_ONE_KEY = 8;
+/** And one in so many of those kept is for admins alone, who end what floods. */
+const KEPT_FOR_ADMINS = 8;
+
 /**
- * Who may run now and who waits. Atomic: with a limit of 10 and 200 callers exactly 10 hold a slot at any time, the others
- * wait in the order they came, and a caller beyond the queue is refused. A command at its own limit holds up nobody else.
+ * Who may run now and who waits. Atomic: with a limit of 10 and 200 callers exactly 10 hold a slot at any time, the others wait, and
+ * a caller beyond the queue is refused. A command at its own limit holds up nobody else, and neither does a key that asks without end:
+ * a slot that becomes free goes to an admin, else to the key that holds the fewest, else to who came first; and of 8 slots or queue
+ * places and more a key never holds all.
  */
 export class Admission {
-  private readonly holders = new Map<CommandName, number>();
+  private readonly holders = new Tally();
+  private readonly holdersByKey = new Tally();
   private readonly waiting: Waiting[] = [];
+  private readonly waitingByKey = new Tally();
   private held = 0;
 
   constructor(private readonly limits: Limits) {}
@@ -43,36 +59,33 @@ export class Admission {
 
   /**
    * Claims a slot or a place in the queue, at once.
-   * @param concurrent the command's own limit; null: only the total counts
    * @throws GatewayError `busy` when the queue is full
    */
-  claim(command: CommandName, concurrent: number | null, signal: AbortSignal): Ticket {
-    const limit = concurrent ?? Infinity;
-    if (this.isFree(command, limit) && !this.isContended(command)) {
-      this.take(command);
-      return { immediate: true, granted: GRANTED, release: once(() => this.free(command)) };
+  claim(wish: Wish, signal: AbortSignal): Ticket {
+    // Whoever waits could not use the slot: it would have been given to them.
+    if (this.isFree(wish)) {
+      this.take(wish);
+      return { immediate: true, granted: GRANTED, release: once(() => this.free(wish)) };
     }
-    if (this.waiting.length >= this.limits.queue) {
+    if (!hasRoom(this.limits.queue, this.waiting.length, this.waitingByKey.of(wish.principal.id), wish)) {
       throw new GatewayError('busy', 'All slots are taken and the queue is full.', { retryAfterSeconds: 1 });
     }
-    return this.enqueue(command, limit, signal);
+    return this.enqueue(wish, signal);
   }
 
-  private enqueue(command: CommandName, limit: number, signal: AbortSignal): Ticket {
+  private enqueue(wish: Wish, signal: AbortSignal): Ticket {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const entry: Waiting = {
-      command,
-      limit,
+      ...wish,
       grant: () => {
         signal.removeEventListener('abort', leave);
-        this.take(command);
-        release = once(() => this.free(command));
+        this.take(wish);
+        release = once(() => this.free(wish));
         resolve(true);
       },
     };
     const leave = once(() => {
-      const place = this.waiting.indexOf(entry);
-      if (place >= 0) this.waiting.splice(place, 1);
+      this.unqueue(entry);
       resolve(false);
     });
     let release = () => {
@@ -80,31 +93,73 @@ export class Admission {
       leave();
     };
     this.waiting.push(entry);
+    this.waitingByKey.add(wish.principal.id, 1);
     signal.addEventListener('abort', leave, { once: true });
     return { immediate: false, granted: promise, release: () => release() };
   }
 
-  private isFree(command: CommandName, limit: number): boolean {
-    return this.held < this.limits.total && (this.holders.get(command) ?? 0) < limit;
+  private unqueue(entry: Waiting): void {
+    const place = this.waiting.indexOf(entry);
+    if (place < 0) return;
+    this.waiting.splice(place, 1);
+    this.waitingByKey.add(entry.principal.id, -1);
   }
 
-  /** Whether somebody waits who would be overtaken: everybody when the total is what is short, else the command's own queue. */
-  private isContended(command: CommandName): boolean {
-    return this.waiting.some((entry) => entry.command === command || this.isFree(entry.command, entry.limit));
+  /** Whether a claim would be granted at once. */
+  isFree(wish: Wish): boolean {
+    const isBelowOwn = wish.concurrent === null || this.holders.of(wish.command) < wish.concurrent;
+    return isBelowOwn && hasRoom(this.limits.total, this.held, this.holdersByKey.of(wish.principal.id), wish);
   }
 
-  private take(command: CommandName): void {
-    this.held++;
-    this.holders.set(command, (this.holders.get(command) ?? 0) + 1);
+  private take(wish: Wish): void {
+    this.count(wish, 1);
   }
 
-  private free(command: CommandName): void {
-    this.held--;
-    const left = (this.holders.get(command) ?? 1) - 1;
-    if (left === 0) this.holders.delete(command);
-    else this.holders.set(command, left);
-    const next = this.waiting.findIndex((entry) => this.isFree(entry.command, entry.limit));
-    if (next >= 0) this.waiting.splice(next, 1)[0]?.grant();
+  private free(wish: Wish): void {
+    this.count(wish, -1);
+    // More than one can go where what was short was short to several: to a key, to a command.
+    for (let next = this.next(); next; next = this.next()) {
+      this.unqueue(next);
+      next.grant();
+    }
+  }
+
+  private count({ command, principal }: Wish, difference: 1 | -1): void {
+    this.held += difference;
+    this.holders.add(command, difference);
+    this.holdersByKey.add(principal.id, difference);
+  }
+
+  /** Who is first of those who wait and could go; undefined when nobody could. */
+  private next(): Waiting | undefined {
+    let [best, bestRank] = [undefined as Waiting | undefined, Infinity];
+    for (const entry of this.waiting) {
+      const rank = entry.principal.role === 'admin' ? -1 : this.holdersByKey.of(entry.principal.id);
+      if (rank < bestRank && this.isFree(entry)) [best, bestRank] = [entry, rank];
+    }
+    return best;
+  }
+}
+
+/** Whether one more may hold a place of so many, where so many are taken, and so many by its own key. */
+function hasRoom(places: number, taken: number, own: number, { principal }: Wish): boolean {
+  const kept = Math.floor(places / KEPT_FROM_ONE_KEY);
+  const forAdmins = principal.role === 'admin' ? 0 : Math.ceil(kept / KEPT_FOR_ADMINS);
+  return taken < places - forAdmins && own < places - kept;
+}
+
+/** How many there are of each name. Forgets names of which there are none. */
+class Tally {
+  private readonly counts = new Map<string, number>();
+
+  of(name: string): number {
+    return this.counts.get(name) ?? 0;
+  }
+
+  add(name: string, difference: number): void {
+    const count = this.of(name) + difference;
+    if (count > 0) this.counts.set(name, count);
+    else this.counts.delete(name);
   }
 }
 

@@ -64,6 +64,8 @@ export class BatchService {
       if (index > 0) await this.limits.spendForKey(origin.principal);
       const live = await this.runs.start(readItem(item, index), { ...origin, idempotencyKey: keyOfItem(origin, index) });
       if (live.isReplay) replayed = { replayed: true };
+      // It waits for somebody: the batch does not, and whoever leaves it leaves the run alone.
+      if (live.isParked) return { run: this.history.present(live.run, live.output), ...replayed };
       runs.add(live);
       if (sitting.clientIsGone) live.abort(CLIENT_GONE);
       try {
@@ -91,7 +93,7 @@ function keyOfItem({ idempotencyKey }: RunOrigin, index: number): string | undef
 function readItem(item: unknown, index: number): RunRequest {
   const request = runRequestSchema.safeParse(item);
   if (request.success) return request.data;
-  throw new GatewayError('invalid_request', 'The item is neither {command, args} nor {text}.', {
-    errors: [{ path: `items.${index}`, message: 'expected {command, args} or {text}' }],
+  throw new GatewayError('invalid_request', 'The item is none of {command, args}, {text} and {planId}.', {
+    errors: [{ path: `items.${index}`, message: 'expected {command, args}, {text} or {planId}' }],
   });
 }

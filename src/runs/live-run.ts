@@ -50,6 +50,11 @@ export class LiveRun {
     return this.end.promise;
   }
 
+  /** It waits for somebody else's approval. */
+  get isParked(): boolean {
+    return this.run.status === 'awaiting_approval' && !this.isEnded;
+  }
+
   get isEnded(): boolean {
     return this.state === 'ended' || this.state === 'failed';
   }
@@ -57,6 +62,11 @@ export class LiveRun {
   /** Ends the run from outside. The first cause counts; later ones are ignored. */
   abort(cause: AbortCause): void {
     if (!this.signal.aborted && !this.isEnded) this.abortController.abort(cause);
+  }
+
+  /** It was approved: from here on it is like any other. */
+  unpark(): void {
+    this.run = { ...this.run, status: 'queued' };
   }
 
   begin(startedAt: string): void {
@@ -94,6 +104,7 @@ export class LiveRun {
   /** All events from the start, or the output after `afterSeq`; ends with `finished`. Leaving the loop leaves the run alone. */
   async *events(afterSeq = 0): AsyncGenerator<RunEvent, void, undefined> {
     let next = afterSeq;
+    if (this.isParked) yield { kind: 'parked', run: this.run };
     while (this.state === 'queued') await this.change();
     if (this.run.startedAt !== null) yield { kind: 'started', run: this.run };
     for (;;) {

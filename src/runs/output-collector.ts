@@ -1,5 +1,6 @@
 import type { OutputStream } from '../domain/run.js';
-import { createRedactor, type Redactor } from '../redaction/redactor.js';
+import { createRedactor } from '../redaction/redact-text.js';
+import type { Redactor } from '../redaction/redactor.js';
 import type { LiveRun } from './live-run.js';
 
 const FLUSH_CHARACTERS = 16 * 1024;

@@ -2,14 +2,16 @@ import type { Command } from '../domain/command.js';
 import { GatewayError } from '../domain/errors.js';
 import { canSee } from '../auth/permissions.js';
 import type { Catalogue } from '../commands/catalogue.js';
+import type { PlanBook } from './plan-book.js';
 import type { RunWalk } from './run-walk.js';
 
 /**
- * The step `resolve`: name or phrase → command and raw arguments. What the caller may not see does not exist for it.
- * @throws GatewayError `command_unknown`, with what comes near
+ * The step `resolve`: name, phrase or plan → command and raw arguments. What the caller may not see does not exist for it.
+ * @throws GatewayError `command_unknown`, with what comes near; `plan_unknown`; `plan_void` when the plan's command was declared anew
  */
-export function resolveCommand(walk: RunWalk, catalogue: Catalogue): void {
+export function resolveCommand(walk: RunWalk, catalogue: Catalogue, plans: PlanBook): void {
   const { request, origin } = walk;
+  if (request.planId !== undefined) return resolvePlan(walk, request.planId, catalogue, plans);
   const visible = (command: Command) => canSee(origin.principal, command);
   if (request.text !== undefined) {
     const found = catalogue.resolveText(request.text, visible);
@@ -23,6 +25,16 @@ export function resolveCommand(walk: RunWalk, catalogue: Catalogue): void {
   if (!command || !visible(command)) throw unknownCommand('There is no such command.', catalogue.suggest(name, visible));
   walk.command = command;
   walk.args = request.args ?? {};
+}
+
+function resolvePlan(walk: RunWalk, id: string, catalogue: Catalogue, plans: PlanBook): void {
+  const plan = plans.find(walk.origin.principal, id);
+  const command = catalogue.get(plan.command.name);
+  if (command?.version !== plan.command.version)
+    throw new GatewayError('plan_void', 'The command was declared anew since. Make another plan.');
+  walk.plan = plan;
+  walk.command = command;
+  walk.args = plan.args;
 }
 
 function unknownCommand(what: string, suggestions: readonly string[]): GatewayError {

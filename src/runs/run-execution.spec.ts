@@ -40,6 +40,7 @@ function walkOf(differences: Partial<Command> = {}): RunWalk {
   walk.preparation = {
     args: {},
     argsDigest: '',
+    argvDigest: '',
     secrets: [],
     invocation: { kind: 'builtin', name: 'test', args: {} },
   } satisfies Preparation;

@@ -57,7 +57,7 @@ export class RunExecution {
     } catch (error) {
       // Waiting for a breaker ends with an error of its library when the run is aborted: the cause is the outcome.
       if (live.cause) walk.outcome = live.cause;
-      else reject(walk, error);
+      else rejectWalk(walk, error);
     } finally {
       clearTimeout(timer);
     }
@@ -68,7 +68,7 @@ export class RunExecution {
       await this.rooms.writes.checkWritable();
       return true;
     } catch (error) {
-      reject(walk, error);
+      rejectWalk(walk, error);
       return false;
     }
   }
@@ -106,7 +106,8 @@ export class RunExecution {
   }
 }
 
-function reject(walk: RunWalk, error: unknown): void {
+/** The outcome of a run that is refused after it was recorded. */
+export function rejectWalk(walk: RunWalk, error: unknown): void {
   if (!(error instanceof GatewayError)) throw error;
   walk.outcome = { kind: 'rejected', reason: error.code };
   walk.refusal = error;

@@ -1,3 +1,4 @@
+import type { AuditRecord } from '../domain/audit.js';
 import type { AuditLog } from '../domain/audit-log.js';
 import type { Db, Write } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';
@@ -5,7 +6,7 @@ import type { Clock } from '../domain/ports.js';
 import { type Run, type RunId, type RunOutcome, statusOf } from '../domain/run.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { OutcomeBacklog } from './outcome-backlog.js';
-import type { RunWalk } from './run-walk.js';
+import { needsApproval, type RunWalk } from './run-walk.js';
 
 interface RecorderRooms {
   readonly audit: AuditLog;
@@ -25,6 +26,45 @@ export class RunRecorder {
     await this.rooms.db.commit(writes);
     this.rooms.metrics.auditAppend.observe((this.rooms.clock.monotonic() - before) / 1000);
     this.count(writes);
+  }
+
+  /** The entry that says what is about to be done, for whom. */
+  intentOf(walk: RunWalk): Write {
+    const { command, preparation, live, origin, plan, seal } = walk;
+    const approval = needsApproval(walk) ? { approval: 'required', fingerprint: seal?.fingerprint } : {};
+    return this.rooms.audit.appended({
+      action: 'run.intent',
+      principalId: origin.principal.id,
+      subject: live.run.id,
+      requestId: origin.requestId,
+      details: {
+        command: command.name,
+        version: command.version,
+        effect: command.effect,
+        argsDigest: preparation.argsDigest,
+        argvDigest: preparation.argvDigest,
+        ...(plan ? { planId: plan.id } : {}),
+        ...approval,
+        address: origin.principal.address,
+      },
+    });
+  }
+
+  /**
+   * Records that policy turned the walk away before there was a run.
+   * @throws GatewayError the refusal, always; `storage_unavailable` when it cannot be recorded
+   */
+  async refuse({ command, preparation, origin }: RunWalk, refusal: GatewayError, details: AuditRecord['details'] = {}): Promise<never> {
+    const { principal, requestId } = origin;
+    const entry = this.rooms.audit.appended({
+      action: 'run.refused',
+      principalId: principal.id,
+      subject: command.name,
+      requestId,
+      details: { code: refusal.code, ...details, argsDigest: preparation.argsDigest, address: principal.address },
+    });
+    await this.commit([entry]);
+    throw refusal;
   }
 
   /**

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { runEnvelopeSchema } from './run-envelope.js';
 
-/** What a caller may ask: a command by name with arguments, or free text that a phrase resolves. */
+/** What a caller may ask: a command by name with arguments, free text that a phrase resolves, or a plan that was made before. */
 export interface RunRequest {
   readonly command?: string | undefined;
   readonly args?: unknown;
   readonly text?: string | undefined;
+  readonly planId?: string | undefined;
 }
 
 /** Passed on as it came: Zod's records leave out `__proto__`, and an argument must be refused, not lost. */
@@ -45,8 +46,23 @@ const phrased = z
   })
   .meta({ title: 'By phrase' });
 
+const planned = z
+  .strictObject({
+    planId: z
+      .string()
+      .min(1)
+      .max(64)
+      .meta({ description: 'A plan of `POST /plan`: exactly that is run, once', examples: ['plan_0199a1b2c3d47e5f8a9b0c1d2e3f4a5b'] }),
+  })
+  .meta({ title: 'By plan' });
+
 /** Body of `/run` and `/stream`, and an item of `/batch`. */
-export const runRequestSchema = z.union([named, phrased], { error: 'expected {command, args} or {text}' }).meta({ id: 'RunRequest' });
+export const runRequestSchema = z
+  .union([named, phrased, planned], { error: 'expected {command, args}, {text} or {planId}' })
+  .meta({ id: 'RunRequest' });
+
+/** Body of `/plan`. */
+export const planRequestSchema = z.union([named, phrased], { error: 'expected {command, args} or {text}' }).meta({ id: 'PlanRequest' });
 
 const MAX_BATCH_ITEMS = 100;
 

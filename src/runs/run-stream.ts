@@ -46,6 +46,8 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | 'late'> {
 
 function frame(event: RunEvent): string {
   switch (event.kind) {
+    case 'parked':
+      return `event: run.awaiting_approval\ndata: ${JSON.stringify(summarise(event.run))}\n\n`;
     case 'started':
       return `event: run.started\ndata: ${JSON.stringify(summarise(event.run))}\n\n`;
     case 'output':

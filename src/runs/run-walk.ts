@@ -2,10 +2,13 @@ import type { Command, Preparation } from '../domain/command.js';
 import type { Write } from '../domain/db.js';
 import type { GatewayError } from '../domain/errors.js';
 import type { IdempotencyClaim } from '../domain/idempotency.js';
-import type { RunOutcome } from '../domain/run.js';
+import type { Run, RunOutcome } from '../domain/run.js';
 import type { RequestOrigin } from '../http/parameters.js';
+import { newId } from '../http/request-context.js';
 import type { Ticket } from './admission.js';
 import type { LiveRun } from './live-run.js';
+import type { KeptPlan } from './plan-book.js';
+import type { Seal } from './seal.js';
 import type { CachedResult } from './result-cache.js';
 import type { RunRequest } from './run-request.js';
 
@@ -24,6 +27,10 @@ export class RunWalk {
   replay: LiveRun | undefined;
   /** checkArguments */
   preparation!: Preparation;
+  /** resolve: the plan that the caller asked for by its id */
+  plan: KeptPlan | undefined;
+  /** checkArguments: exactly what would run, where that is bound to a plan or an approval */
+  seal: Seal | undefined;
   /** admit */
   cached: CachedResult | undefined;
   /** admit */
@@ -32,9 +39,9 @@ export class RunWalk {
   live!: LiveRun;
   /** recordIntent: still to be written, with the outcome, where nothing outside this process is started */
   unrecordedIntent: readonly Write[] | undefined;
-  /** execute */
+  /** awaitApproval, where nobody approved it; else execute */
   outcome!: RunOutcome;
-  /** execute: why the run was rejected, for whoever waits */
+  /** awaitApproval, execute: why the run was rejected, for whoever waits */
   refusal: GatewayError | undefined;
   /** execute */
   startedAt = 0;
@@ -46,4 +53,36 @@ export class RunWalk {
     readonly request: RunRequest,
     readonly origin: RunOrigin,
   ) {}
+}
+
+/** The run of a walk that is admitted. */
+export function newRun(walk: RunWalk, queuedAt: string): Run {
+  const { command, preparation, origin } = walk;
+  return {
+    id: newId('run'),
+    command: command.name,
+    commandVersion: command.version,
+    principalId: origin.principal.id,
+    args: preparation.args,
+    requestId: origin.requestId,
+    status: needsApproval(walk) ? 'awaiting_approval' : 'queued',
+    outcome: null,
+    truncated: false,
+    redactions: 0,
+    cached: false,
+    attempts: 0,
+    queuedAt,
+    startedAt: null,
+    finishedAt: null,
+    durationMs: null,
+  };
+}
+
+export function needsApproval({ command }: RunWalk): boolean {
+  return command.approval === 'required';
+}
+
+/** Whether the outcome is known before anything was started. */
+export function isSettled({ outcome }: Partial<RunWalk>): boolean {
+  return outcome !== undefined;
 }

@@ -44,7 +44,8 @@ export class RunController {
   @Requires('operator')
   @ApiOperation({
     summary: 'Run a command and wait for its end',
-    description: 'With `Prefer: respond-async` answers 202 at once; `wait=N` waits up to N seconds first.',
+    description:
+      'With `Prefer: respond-async` answers 202 at once; `wait=N` waits up to N seconds first. A run that waits for approval is answered 202 too.',
   })
   @ApiResponse({ status: 200, description: 'The run, however it ended', headers: REPLAYED_HEADER, standardSchema: runEnvelopeSchema })
   @ApiResponse({ status: 202, description: 'Accepted: look at Location', headers: REPLAYED_HEADER, standardSchema: runEnvelopeSchema })
@@ -60,6 +61,7 @@ export class RunController {
     const live = await this.runs.start(request, origin);
     if (live.isReplay) setHeader(REPLAYED, 'true');
     const { respondAsync, waitMs } = parsePrefer(prefer);
+    if (live.isParked) return this.accepted(live);
     if (respondAsync) return this.answerLater(live, waitMs);
     connection.onGone(() => live.abort({ kind: 'cancelled', by: 'client_gone' }));
     return this.history.present(await live.finished, live.output);
@@ -92,7 +94,11 @@ export class RunController {
   @Requires('operator')
   @Header(...UNBUFFERED)
   @ApiOperation({ summary: 'Run a command and stream its output as Server-Sent Events' })
-  @ApiOkResponse({ description: 'Events `run.started`, `output`, `run.finished`', headers: REPLAYED_HEADER, schema: { type: 'string' } })
+  @ApiOkResponse({
+    description: 'Events `run.awaiting_approval`, `run.started`, `output`, `run.finished`',
+    headers: REPLAYED_HEADER,
+    schema: { type: 'string' },
+  })
   @ApiProduces('text/event-stream')
   @ApiHeader(IDEMPOTENCY_KEY)
   async stream(
@@ -113,11 +119,12 @@ export class RunController {
       const run = await Promise.race([live.finished, sleep(waitMs)]);
       if (run) return new Answer(200, this.history.present(run, live.output), applied);
     }
-    return new Answer(202, this.history.present(live.run, live.output), {
-      ...applied,
-      location: `/runs/${live.run.id}`,
-      'retry-after': '1',
-    });
+    return this.accepted(live, applied);
+  }
+
+  private accepted(live: LiveRun, headers: Readonly<Record<string, string>> = {}): Answer<RunEnvelope> {
+    const { run } = live;
+    return new Answer(202, this.history.present(run, live.output), { ...headers, location: `/runs/${run.id}`, 'retry-after': '1' });
   }
 }
 

@@ -11,6 +11,7 @@ describe('the path', () => {
       'applyPolicy',
       'admit',
       'recordIntent',
+      'awaitApproval',
       'execute',
       'recordOutcome',
       'announce',

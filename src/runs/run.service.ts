@@ -1,22 +1,27 @@
 import type { AuditLog } from '../domain/audit-log.js';
 import type { Db } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';
+import type { Freeze } from '../domain/policy.js';
 import type { Clock, EventBus, RateCounter } from '../domain/ports.js';
-import type { Run, RunId } from '../domain/run.js';
-import { newId } from '../http/request-context.js';
+import type { PrincipalId } from '../domain/principal.js';
+import type { RunId } from '../domain/run.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { assertMayRun } from '../auth/permissions.js';
 import type { Catalogue } from '../commands/catalogue.js';
 import type { Admission } from './admission.js';
+import type { ApprovalDesk } from './approval-desk.js';
+import { type FreezeBook, isAffected } from './freeze-book.js';
 import type { IdempotencyLedger } from './idempotency-ledger.js';
 import { LiveRun } from './live-run.js';
 import type { OutcomeBacklog } from './outcome-backlog.js';
+import type { PlanBook } from './plan-book.js';
 import { resolveCommand } from './resolve-command.js';
 import { cacheKey, ResultCache } from './result-cache.js';
-import type { RunExecution } from './run-execution.js';
+import { rejectWalk, type RunExecution } from './run-execution.js';
 import type { RunRequest } from './run-request.js';
 import { RunRecorder } from './run-recorder.js';
-import { type RunOrigin, RunWalk } from './run-walk.js';
+import { isSettled, needsApproval, newRun, type RunOrigin, RunWalk } from './run-walk.js';
+import type { Sealer } from './seal.js';
 
 /** The path, in order. Up to `recordIntent` a refusal is thrown to the caller; from there on the run exists and has an outcome. */
 export const STEPS = [
@@ -27,6 +32,7 @@ export const STEPS = [
   'applyPolicy',
   'admit',
   'recordIntent',
+  'awaitApproval',
   'execute',
   'recordOutcome',
   'announce',
@@ -35,8 +41,8 @@ export const STEPS = [
 type StepName = (typeof STEPS)[number];
 type Step = (walk: RunWalk) => void | Promise<void>;
 
-const ACCEPTING = STEPS.slice(0, STEPS.indexOf('execute'));
-const COMPLETING = STEPS.slice(STEPS.indexOf('execute'));
+const ACCEPTING = STEPS.slice(0, STEPS.indexOf('awaitApproval'));
+const COMPLETING = STEPS.slice(STEPS.indexOf('awaitApproval'));
 
 /** What the path needs from the other rooms. */
 export interface RunRooms {
@@ -45,6 +51,10 @@ export interface RunRooms {
   readonly rates: RateCounter;
   readonly admission: Admission;
   readonly cache: ResultCache;
+  readonly freezes: FreezeBook;
+  readonly plans: PlanBook;
+  readonly sealer: Sealer;
+  readonly approvals: ApprovalDesk;
   readonly execution: RunExecution;
   readonly backlog: OutcomeBacklog;
   readonly audit: AuditLog;
@@ -60,10 +70,11 @@ export class RunService {
     resolve: (walk) => this.resolve(walk),
     authorise: ({ origin, command }) => assertMayRun(origin.principal, command),
     recogniseRepeat: (walk) => this.rooms.idempotency.recognise(walk),
-    checkArguments: async (walk) => void (walk.preparation = await walk.command.prepare(walk.args)),
+    checkArguments: (walk) => this.checkArguments(walk),
     applyPolicy: (walk) => this.applyPolicy(walk),
     admit: (walk) => this.admit(walk),
     recordIntent: (walk) => this.recordIntent(walk),
+    awaitApproval: (walk) => (needsApproval(walk) ? this.awaitApproval(walk) : undefined),
     execute: (walk) => this.execute(walk),
     recordOutcome: (walk) => this.recordOutcome(walk),
     announce: ({ live }) => this.rooms.events.publish('run.finished', { run: live.run }),
@@ -111,9 +122,18 @@ export class RunService {
     return [...this.underWay.values()];
   }
 
+  /** Ends what a freeze does not let run on; says how many runs that were. */
+  enforce(freeze: Freeze, by: PrincipalId): number {
+    if (freeze.mode === 'drain') return 0;
+    const stopped = this.all().filter(({ run, isEnded, cause }) => !isEnded && !cause && isAffected(freeze, run));
+    for (const live of stopped) live.abort({ kind: 'cancelled', by });
+    return stopped.length;
+  }
+
   /** Takes no more runs; waits up to `timeoutMs` for those under way, then ends them, and resolves when all are recorded. */
   async drain(timeoutMs: number): Promise<void> {
     this.accepting = false;
+    for (const { live } of this.rooms.approvals.parked) live.abort({ kind: 'cancelled', by: 'shutdown' });
     const deadline = setTimeout(() => {
       for (const live of this.underWay.values()) live.abort({ kind: 'cancelled', by: 'shutdown' });
     }, timeoutMs);
@@ -151,10 +171,23 @@ export class RunService {
 
   private resolve(walk: RunWalk): void {
     this.assertAccepting();
-    resolveCommand(walk, this.rooms.catalogue);
+    resolveCommand(walk, this.rooms.catalogue, this.rooms.plans);
   }
 
-  private applyPolicy({ command }: RunWalk): void | Promise<void> {
+  private async checkArguments(walk: RunWalk): Promise<void> {
+    const { command, origin, plan } = walk;
+    walk.preparation = await command.prepare(walk.args);
+    if (!plan && !needsApproval(walk)) return;
+    walk.seal = await this.rooms.sealer.seal(origin.principal.id, command, walk.preparation);
+    if (plan && plan.fingerprint !== walk.seal.fingerprint)
+      throw new GatewayError('plan_void', 'What would run now is not what was planned. Make another plan.');
+  }
+
+  private applyPolicy(walk: RunWalk): void | Promise<void> {
+    const { command, origin } = walk;
+    const frozen = this.rooms.freezes.refusalOf(origin.principal, command);
+    if (frozen) return this.recorder.refuse(walk, frozen);
+    if (needsApproval(walk)) this.rooms.approvals.assertOpen();
     const { rate } = command.limits;
     if (rate === null) return;
     return this.rooms.rates.spend(`command:${command.name}`, rate).then(({ allowed, resetSeconds }) => {
@@ -168,18 +201,26 @@ export class RunService {
 
   private admit(walk: RunWalk): void {
     const { command, preparation, origin } = walk;
-    // Once more: a drain may have begun meanwhile, and it waits for those alone that are under way by then.
+    // Once more: a drain or a freeze may have begun meanwhile, and these look at those alone that are under way by then.
     this.assertAccepting();
+    this.rooms.freezes.assertNotFrozen(origin.principal, command);
     if (this.rooms.backlog.full)
       throw new GatewayError('storage_unavailable', 'Too many ends of runs wait to be recorded.', { retryAfterSeconds: 1 });
-    walk.live = new LiveRun(this.newRun(walk));
+    if (walk.plan) this.rooms.plans.use(walk.plan);
+    walk.live = new LiveRun(newRun(walk, this.rooms.clock.now()));
     this.underWay.set(walk.live.run.id, walk.live);
     if (command.cacheMs !== null) {
       walk.cached = this.rooms.cache.get(cacheKey(command, preparation, origin.principal));
       this.rooms.metrics.cacheRequests.inc({ result: walk.cached ? 'hit' : 'miss' });
       if (walk.cached) return;
     }
-    walk.ticket = this.rooms.admission.claim(command.name, command.limits.concurrent, walk.live.signal);
+    if (!needsApproval(walk)) this.claimSlot(walk);
+  }
+
+  private claimSlot(walk: RunWalk): void {
+    const { command, live, origin } = walk;
+    const wish = { command: command.name, concurrent: command.limits.concurrent, principal: origin.principal };
+    walk.ticket = this.rooms.admission.claim(wish, live.signal);
   }
 
   private assertAccepting(): void {
@@ -187,50 +228,32 @@ export class RunService {
     throw new GatewayError('draining', 'The gateway is shutting down and takes no more runs.', { retryAfterSeconds: 5 });
   }
 
-  private newRun({ command, preparation, origin }: RunWalk): Run {
-    return {
-      id: newId('run'),
-      command: command.name,
-      commandVersion: command.version,
-      principalId: origin.principal.id,
-      args: preparation.args,
-      requestId: origin.requestId,
-      status: 'queued',
-      outcome: null,
-      truncated: false,
-      redactions: 0,
-      cached: false,
-      attempts: 0,
-      queuedAt: this.rooms.clock.now(),
-      startedAt: null,
-      finishedAt: null,
-      durationMs: null,
-    };
-  }
-
   /** Durable before anything starts. Where nothing is started (a cached result, an instant executor) it goes with the outcome. */
   private recordIntent(walk: RunWalk): void | Promise<void> {
-    const { command, preparation, live, origin, cached } = walk;
-    const intent = this.rooms.audit.appended({
-      action: 'run.intent',
-      principalId: origin.principal.id,
-      subject: live.run.id,
-      requestId: origin.requestId,
-      details: {
-        command: command.name,
-        version: command.version,
-        effect: command.effect,
-        argsDigest: preparation.argsDigest,
-        address: origin.principal.address,
-      },
-    });
-    const writes = [...this.rooms.idempotency.writes(walk), intent];
-    if (cached || this.rooms.execution.isInstant(command)) walk.unrecordedIntent = writes;
+    const { command, live, cached } = walk;
+    const writes = [...this.rooms.idempotency.writes(walk), this.recorder.intentOf(walk)];
+    if (cached || (this.rooms.execution.isInstant(command) && !needsApproval(walk))) walk.unrecordedIntent = writes;
     else return this.recorder.commit([{ kind: 'run.insert', run: live.run, output: [] }, ...writes]);
+  }
+
+  /** Sets the outcome of a run that nobody let start; else claims its slot only now. */
+  private async awaitApproval(walk: RunWalk): Promise<void> {
+    const { live } = walk;
+    const decision = await this.rooms.approvals.wait(walk);
+    if (live.cause) walk.outcome = live.cause;
+    else if (decision.kind === 'rejected') walk.outcome = { kind: 'rejected', reason: decision.refusal.code };
+    if (isSettled(walk)) return;
+    live.unpark();
+    try {
+      this.claimSlot(walk);
+    } catch (error) {
+      rejectWalk(walk, error);
+    }
   }
 
   private async execute(walk: RunWalk): Promise<void> {
     const { live, cached } = walk;
+    if (isSettled(walk)) return;
     walk.startedAt = this.rooms.clock.monotonic();
     if (cached) {
       live.begin(this.rooms.clock.now());

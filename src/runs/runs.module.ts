@@ -18,13 +18,22 @@ import { OutcomeBacklog } from './outcome-backlog.js';
 import { ResultCache } from './result-cache.js';
 import { RunExecution } from './run-execution.js';
 import { RunHistory } from './run-history.js';
+import { ApprovalController } from './approval.controller.js';
+import { ApprovalDesk } from './approval-desk.js';
+import { FreezeBook } from './freeze-book.js';
+import { PlanBook } from './plan-book.js';
+import { PlanController } from './plan.controller.js';
+import { PolicyController } from './policy.controller.js';
+import { POLICY_PROVIDERS } from './policy-providers.js';
+import { Sealer } from './seal.js';
 import { RunController } from './run.controller.js';
 import { type RunRooms, RunService } from './run.service.js';
 
 /** The path and its doors. Expects the ports, {@link Catalogue} and {@link RunExecution} from global modules. */
 @Module({
-  controllers: [RunController, HistoryController],
+  controllers: [RunController, PlanController, ApprovalController, PolicyController, HistoryController],
   providers: [
+    ...POLICY_PROVIDERS,
     {
       provide: Admission,
       inject: [SETTINGS_TOKEN],
@@ -46,7 +55,7 @@ import { type RunRooms, RunService } from './run.service.js';
     {
       provide: RunService,
       inject: [
-        ...[Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, RunExecution],
+        ...[Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, FreezeBook, PlanBook, Sealer, ApprovalDesk, RunExecution],
         ...[OutcomeBacklog, AuditLog, Db, EventBus, Metrics, Clock],
       ],
       useFactory: (...rooms: Tuple) => new RunService(roomsOf(rooms)),
@@ -62,12 +71,12 @@ import { type RunRooms, RunService } from './run.service.js';
       useFactory: (runs: RunService, history: RunHistory, limits: RateLimits) => new BatchService(runs, history, limits),
     },
   ],
-  exports: [Admission, RunService, RunHistory],
+  exports: [Admission, RunService, RunHistory, FreezeBook, ApprovalDesk],
 })
 export class RunsModule {}
 
 type Tuple = [
-  ...[Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, RunExecution],
+  ...[Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, FreezeBook, PlanBook, Sealer, ApprovalDesk, RunExecution],
   ...[OutcomeBacklog, AuditLog, Db, EventBus, Metrics, Clock],
 ];
 
@@ -77,13 +86,14 @@ function roomsOf([
   rates,
   admission,
   cache,
+  freezes,
+  plans,
+  sealer,
+  approvals,
   execution,
-  backlog,
-  audit,
-  db,
-  events,
-  metrics,
-  clock,
+  ...rest
 ]: Tuple): RunRooms {
-  return { catalogue, idempotency, rates, admission, cache, execution, backlog, audit, db, events, metrics, clock };
+  const [backlog, audit, db, events, metrics, clock] = rest;
+  const policy = { freezes, plans, sealer, approvals };
+  return { catalogue, idempotency, rates, admission, cache, ...policy, execution, backlog, audit, db, events, metrics, clock };
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { createRedactor } from '../redaction/redactor.js';
+import { createRedactor } from '../redaction/redact-text.js';
 import { LONGEST_VALUE, nameOf, SHORTEST_VALUE, textsToMask, valueOf } from './secret-value.js';
 
 function redacted(value: string, output: string): string {

@@ -3,13 +3,14 @@ import { GatewayError } from '../domain/errors.js';
 import { SecretKey } from '../domain/ports.js';
 import { makeKeyFile, readKeyFile } from './key-file.js';
 
-const NAME = 'secret.key';
-
 /** The secret in a file of DATA_DIR, made at the first start. */
 export class SecretKeyFile extends SecretKey {
   private key: Buffer | undefined;
 
-  constructor(private readonly dataDir: string) {
+  constructor(
+    private readonly dataDir: string,
+    private readonly name = 'secret.key',
+  ) {
     super();
   }
 
@@ -20,10 +21,10 @@ export class SecretKeyFile extends SecretKey {
   open(): void {
     const folder = resolve(this.dataDir);
     try {
-      this.key = readKeyFile(folder, NAME) ?? makeKeyFile(folder, NAME);
+      this.key = readKeyFile(folder, this.name) ?? makeKeyFile(folder, this.name);
     } catch (error) {
       if (error instanceof GatewayError) throw error;
-      throw new GatewayError('storage_unavailable', `The file ${NAME} in DATA_DIR cannot be read or made.`, { cause: error });
+      throw new GatewayError('storage_unavailable', `The file ${this.name} in DATA_DIR cannot be read or made.`, { cause: error });
     }
   }
 

@@ -13,6 +13,7 @@ import { requestText } from './raw-http.js';
 export const MIB = 1024 ** 2;
 export const GIB = 1024 * MIB;
 const KEPT = 1 * MIB;
+const KINDS = ['line', 'lines', 'stderr', 'both'];
 /** Seldom enough to be no load of its own. */
 const LOOK_EVERY_MS = 100;
 
@@ -27,8 +28,8 @@ export class FloodedGateway {
     readonly caller: Caller,
   ) {}
 
-  /** Warmed up: what the first megabytes cost is no growth. */
-  static async start(): Promise<FloodedGateway> {
+  /** Warmed up: what the first megabytes of so many floods at once cost is no growth. */
+  static async start(atOnce = 4): Promise<FloodedGateway> {
     const home = programHome({
       commands: {
         line: flood([fixture('floods-stdout')]),
@@ -40,10 +41,15 @@ export class FloodedGateway {
     });
     const program = await home.serve();
     const gateway = new FloodedGateway(home, program, await program.as(home.adminKey));
-    for (const name of ['line', 'lines', 'stderr', 'both']) {
-      await Promise.all(Array.from({ length: 4 }, () => gateway.pass(name, 4 * MIB)));
-    }
+    for (const _ of KINDS) await gateway.passTogether(atOnce, atOnce * 4 * MIB);
     return gateway;
+  }
+
+  /** So many floods of all kinds, with so many bytes between them. */
+  async passTogether(count: number, bytes: number): Promise<void> {
+    const share = Math.ceil(bytes / count);
+    const kinds = Array.from({ length: count }, (_, index) => KINDS[index % KINDS.length]!);
+    await Promise.all(kinds.map((kind) => this.pass(kind, kind === 'both' ? Math.ceil(share / 2) : share)));
   }
 
   /** Lets so many bytes pass: as much as the limit is kept of them, they are told to be cut, and the end is seen. */

@@ -44,10 +44,14 @@ export class MemoryKeyStore extends KeyStore {
         break;
       case 'run.insert':
       case 'run.finish':
+      case 'run.approve':
+      case 'freeze.insert':
+      case 'freeze.remove':
       case 'run.remove':
       case 'output.remove':
       case 'idempotency.insert':
       case 'idempotency.remove':
+      case 'audit.checkpoint':
       case 'secret.put':
       case 'secret.remove':
       case 'secret.rewrap':

@@ -33,7 +33,9 @@ export function exchange(url: string, bytes: string | Buffer, until: (text: stri
 
 /** The text of a request with exactly these header lines. */
 export function requestText(method: string, path: string, lines: readonly string[], body: string | Buffer = ''): Buffer {
-  const head = [`${method} ${path} HTTP/1.1`, 'Host: gateway', `Content-Length: ${Buffer.byteLength(body)}`, ...lines, '', ''].join('\r\n');
+  const head = [`${method} ${path} HTTP/1.1`, 'Host: localhost', `Content-Length: ${Buffer.byteLength(body)}`, ...lines, '', ''].join(
+    '\r\n',
+  );
   return Buffer.concat([Buffer.from(head, 'latin1'), Buffer.from(body)]);
 }
 

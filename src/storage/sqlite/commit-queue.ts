@@ -13,8 +13,8 @@ export interface QueueLimits {
 
 /** Commits in one transaction at most. More only makes the first ones wait longer. */
 const GROUP_COMMITS = 512;
-/** Output in one transaction at most, in characters; a single larger commit goes alone. */
-const GROUP_CHARACTERS = 8 * 1024 ** 2;
+/** Output in one transaction at most, in characters; a single larger commit goes alone. What is written together is answered in one go. */
+const GROUP_CHARACTERS = 2 * 1024 ** 2;
 
 /** When a group had so many commits, others are on their way, and the next one waits a moment for them: each group costs an fsync. */
 const BUSY_GROUP = 3;

@@ -1,12 +1,15 @@
 import { canonicalJson } from '../../domain/audit.js';
+import type { AuditCheckpoint } from '../../domain/audit-checkpoint.js';
 import type { Write } from '../../domain/db.js';
 import type { Run } from '../../domain/run.js';
 import {
+  freezeRow,
   idempotencyRow,
   keyRow,
   outputRow,
   runRow,
   secretRow,
+  type FreezeRow,
   type IdempotencyRow,
   type KeyRow,
   type RunRow,
@@ -22,6 +25,7 @@ export type RowWrite =
   | { readonly kind: 'run.open'; readonly values: OpenRunValues }
   | { readonly kind: 'run.insert'; readonly values: RunValues; readonly output: OutputValues | null }
   | { readonly kind: 'run.finish'; readonly values: FinishValues; readonly output: OutputValues | null }
+  | { readonly kind: 'run.approve'; readonly id: string }
   | { readonly kind: 'run.remove'; readonly ids: readonly string[] }
   | { readonly kind: 'output.remove'; readonly ids: readonly string[] }
   | { readonly kind: 'idempotency.insert'; readonly row: FreshIdempotencyRow }
@@ -29,10 +33,13 @@ export type RowWrite =
   | { readonly kind: 'key.insert'; readonly row: KeyRow }
   | { readonly kind: 'key.revoke'; readonly row: KeyMark }
   | { readonly kind: 'key.touch'; readonly row: KeyMark }
+  | { readonly kind: 'audit.append'; readonly values: UnchainedAuditValues }
+  | { readonly kind: 'audit.checkpoint'; readonly checkpoint: AuditCheckpoint }
   | { readonly kind: 'secret.put'; readonly row: SecretRow; readonly keyBefore: string | null }
   | { readonly kind: 'secret.remove'; readonly name: string }
   | { readonly kind: 'secret.rewrap'; readonly rows: readonly SecretRow[]; readonly change: SecretsKeyChange }
-  | { readonly kind: 'audit.append'; readonly values: UnchainedAuditValues };
+  | { readonly kind: 'freeze.insert'; readonly row: FreezeRow }
+  | { readonly kind: 'freeze.remove'; readonly id: string };
 
 export interface KeyMark {
   readonly id: string;
@@ -59,6 +66,11 @@ export function rowWrite(write: Write, owner: string): RowWrite {
       return inserted(write, owner);
     case 'run.finish':
       return { kind: write.kind, values: finishValues(runRow(write.run, owner)), output: outputValues(write) };
+    case 'run.approve':
+    case 'freeze.remove':
+      return write;
+    case 'freeze.insert':
+      return { kind: write.kind, row: freezeRow(write.freeze) };
     case 'run.remove':
     case 'output.remove':
       return { kind: write.kind, ids: write.ids };
@@ -82,6 +94,8 @@ export function rowWrite(write: Write, owner: string): RowWrite {
       return { kind: write.kind, rows: write.secrets.map(secretRow), change: { before: write.keyBefore, after: write.keyAfter } };
     case 'audit.append':
       return { kind: write.kind, values: unchained(write) };
+    case 'audit.checkpoint':
+      return write;
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { verifyChain } from '../../audit/audit-verifier.js';
+import { verifyLog } from '../../audit/audit-verifier.js';
 import { auditAppend, intent, openStore, sampleRun, temporaryFolder, withDatabase } from '../../../test/kit/storage.js';
 import { withStrace } from '../../../test/kit/strace.js';
 import { SmallDisk, withSmallDisk } from '../../../test/kit/small-disk.js';
@@ -31,7 +31,7 @@ describe('the embedded store under violence', () => {
 
   it('keeps one linear chain when several processes append at once, and minds no other that comes and goes', async () => {
     const store = await openStore({ folder });
-    const committers = ['a', 'b'].map((name) => commit(folder, { name, commits: 400, concurrency: 8 }));
+    const committers = ['a', 'b'].map((name) => commit(folder, { name, commits: 400, concurrency: 16 }));
     const acknowledged = (await Promise.all(committers.map((committer) => acknowledgements(committer)))).flat();
     expect(acknowledged).toHaveLength(800);
     await store.db.checkWritable();
@@ -102,7 +102,7 @@ describe('the embedded store under violence', () => {
       disk.empty();
       await store.db.checkWritable();
       await append(acknowledged.length);
-      expect(await verifyChain(store.audit.entries())).toMatchObject({ ok: true, entries: acknowledged.length });
+      expect(await verifyLog(store.audit.entries())).toMatchObject({ ok: true, entries: acknowledged.length });
       await store.close();
     } finally {
       disk.unmount();
@@ -112,7 +112,7 @@ describe('the embedded store under violence', () => {
   /** Opens the store anew and holds it against what its writers were told. */
   async function expectStored(acknowledged: readonly string[]): Promise<{ entries: number }> {
     const store = await openStore({ folder });
-    const verdict = await verifyChain(store.audit.entries());
+    const verdict = await verifyLog(store.audit.entries());
     await store.close();
     expect(verdict).toMatchObject({ ok: true });
     const { runs, entries } = withDatabase(folder, (database) => ({

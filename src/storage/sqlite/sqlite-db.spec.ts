@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
-import { verifyChain } from '../../audit/audit-verifier.js';
+import { verifyLog } from '../../audit/audit-verifier.js';
 import { eventually } from '../../../test/kit/eventually.js';
 import {
   auditAppend,
@@ -37,7 +37,7 @@ describe('the embedded store', () => {
     await Promise.all(Array.from({ length: 1_000 }, () => store.db.commit(intent(sampleRun()))));
     expect(store.db.statistics.commits).toBe(1_000);
     expect(store.db.statistics.transactions).toBeLessThanOrEqual(4);
-    expect(await verifyChain(store.audit.entries())).toMatchObject({ ok: true, entries: 1_000 });
+    expect(await verifyLog(store.audit.entries())).toMatchObject({ ok: true, entries: 1_000 });
   });
 
   it('leaves no trace of a commit that conflicts, and spares its neighbours', async () => {
@@ -54,7 +54,7 @@ describe('the embedded store', () => {
       [2, last.id],
       [1, first.id],
     ]);
-    expect(await verifyChain(store.audit.entries())).toMatchObject({ ok: true, entries: 2 });
+    expect(await verifyLog(store.audit.entries())).toMatchObject({ ok: true, entries: 2 });
   });
 
   it('ends a run once', async () => {
@@ -84,7 +84,7 @@ describe('the embedded store', () => {
       ),
       { numRuns: 200, examples: [['s', 'r', JSON.parse('{"__proto__":{"x":-0},"10":1,"9":[1e400,1e-7]}') as Record<string, never>]] },
     );
-    expect(await verifyChain(store.audit.entries())).toMatchObject({ ok: true });
+    expect(await verifyLog(store.audit.entries())).toMatchObject({ ok: true });
   });
 
   it('keeps the first time a key was revoked, and knows no unknown key', async () => {

@@ -168,6 +168,9 @@ export class SqliteWriter {
         mustChange(statements.finishRun.runWith(write.values), 'The run has ended already, or was never accepted.');
         if (write.output) statements.insertOutput.runWith(write.output);
         return;
+      case 'run.approve':
+        mustChange(statements.approveRun.run({ id: write.id }), 'The run does not wait for approval any more.');
+        return;
       case 'run.remove':
         for (const id of write.ids) statements.removeRun.run({ id });
         return;
@@ -199,12 +202,21 @@ export class SqliteWriter {
         for (const row of write.rows) mustChange(statements.rewrapSecret.run(row), 'A secret was changed or deleted meanwhile.');
         this.changeSecretsKey(write.change);
         return;
+      case 'freeze.insert':
+        statements.insertFreeze.run(write.row);
+        return;
+      case 'freeze.remove':
+        statements.removeFreeze.run({ id: write.id });
+        return;
       case 'audit.append': {
         const { values, head } = chained(write.values, this.head);
         statements.insertAuditEntry.runWith(values);
         this.head = head;
         return;
       }
+      case 'audit.checkpoint':
+        statements.insertCheckpoint.run(write.checkpoint);
+        return;
     }
   }
 

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
-import type { AuditRow, IdempotencyRow, KeyRow, OutputRow, RunRow } from '../schema.js';
+import type { AuditCheckpoint } from '../../domain/audit-checkpoint.js';
+import type { AuditRow, FreezeRow, IdempotencyRow, KeyRow, OutputRow, RunRow } from '../schema.js';
 import type { ChainHead } from './audit-chain.js';
 import { AUDIT_COLUMNS, END_COLUMNS, OPEN_RUN_COLUMNS, OUTPUT_COLUMNS, RUN_COLUMNS } from './row-columns.js';
 import type { FreshIdempotencyRow, KeyMark, OldIdempotencyRow } from './row-write.js';
@@ -37,6 +38,9 @@ export function compileWriteQueries() {
     finishRun: query<RunRow>((db, given) =>
       db.updateTable('runs').set(pick(given, END_COLUMNS)).where('id', '=', given.id).where('finished_at', 'is', null),
     ),
+    approveRun: query<{ id: string }>((db, given) =>
+      db.updateTable('runs').set({ status: 'queued' }).where('id', '=', given.id).where('status', '=', 'awaiting_approval'),
+    ),
     insertOutput: query<OutputRow>((db, given) => db.insertInto('run_outputs').values(pick(given, OUTPUT_COLUMNS))),
     removeRun: query<{ id: string }>((db, given) => db.deleteFrom('runs').where('id', '=', given.id).where('finished_at', 'is not', null)),
     removeOutput: query<{ id: string }>((db, given) => db.deleteFrom('run_outputs').where('run_id', '=', given.id)),
@@ -67,7 +71,12 @@ export function compileWriteQueries() {
         .where('id', '=', given.id),
     ),
     touchKey: query<KeyMark>((db, given) => db.updateTable('api_keys').set({ last_used_at: given.at }).where('id', '=', given.id)),
+    insertFreeze: query<FreezeRow>((db, given) =>
+      db.insertInto('freezes').values(pick(given, ['id', 'target', 'mode', 'reason', 'created_at', 'created_by'])),
+    ),
+    removeFreeze: query<{ id: string }>((db, given) => db.deleteFrom('freezes').where('id', '=', given.id)),
     insertAuditEntry: query<AuditRow>((db, given) => db.insertInto('audit_entries').values(pick(given, AUDIT_COLUMNS))),
+    insertCheckpoint: query<AuditCheckpoint>((db, given) => db.insertInto('audit_checkpoints').values(pick(given, ['size', 'at', 'note']))),
     ...secretQueries(),
     auditHead: query<object, ChainHead>((db) => db.selectFrom('audit_entries').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1)),
   };

@@ -1,0 +1,45 @@
+import type { Socket } from 'node:net';
+import { GatewayError, toProblem } from '../domain/errors.js';
+import { newId } from './request-context.js';
+
+/** Codes of Node's parser that are no mere bad syntax. */
+const BY_PARSER_CODE: Readonly<Record<string, GatewayError['code']>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'payload_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+};
+
+/** Answers on the bare socket, where there is no request that hooks and filter could see, and closes. */
+export class BareAnswers {
+  private readonly last = new WeakSet<Socket>();
+
+  /** @param headers what every answer carries */
+  constructor(private readonly headers: Readonly<Record<string, string>>) {}
+
+  /** Bytes that are no HTTP request: Node's `clientError`. */
+  readonly refuseBytes = (error: Error & { code?: string }, socket: Socket): void => {
+    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+    // Its last answer may still be on the way out.
+    if (this.last.has(socket)) return void socket.end();
+    this.refuse(socket, new GatewayError(BY_PARSER_CODE[error.code ?? ''] ?? 'malformed_request', 'The request cannot be read.'));
+  };
+
+  /** The connection gets no answer after the one that it gets now: what else has come over it is not to be trusted. */
+  endAfterThis(socket: Socket): void {
+    this.last.add(socket);
+  }
+
+  refuse(socket: Socket, error: GatewayError): void {
+    const problem = toProblem(error, newId('req'));
+    const body = JSON.stringify(problem);
+    const head = [
+      `HTTP/1.1 ${problem.status} ${problem.title}`,
+      'Content-Type: application/problem+json',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      `X-Request-Id: ${problem.requestId}`,
+      'Connection: close',
+      ...Object.entries(this.headers).map(([name, value]) => `${name}: ${value}`),
+    ];
+    socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  }
+}
