@@ -7,11 +7,7 @@ import { CliFailure, EXIT_REFUSED } from './cli-failure.js';
  * it; a value of several lines (a private key) is taken as it is.
  */
 export async function readSecret(question: string): Promise<string> {
-  if (!process.stdin.isTTY) return withoutLineEnd(await text(process.stdin));
-  const value = await askHidden(question, process.stdin);
-  if ((await askHidden('Again: ', process.stdin)) !== value)
-    throw new CliFailure('The two are not the same: nothing was set.', EXIT_REFUSED);
-  return value;
+  return process.stdin.isTTY ? askTwice(question, process.stdin) : withoutLineEnd(await text(process.stdin));
 }
 
 function withoutLineEnd(value: string): string {
@@ -19,45 +15,42 @@ function withoutLineEnd(value: string): string {
   return line.includes('\n') ? value : line;
 }
 
-/** Keys that mean something on a terminal in raw mode. */
-const [ENTER, INTERRUPT, END, ERASE] = [/^[\r\n]$/, '\u0003', '\u0004', /^[\b\u007f]$/];
-
-/** One line from a terminal that is told not to show it. */
-async function askHidden(question: string, terminal: ReadStream): Promise<string> {
-  process.stderr.write(question);
+async function askTwice(question: string, terminal: ReadStream): Promise<string> {
   terminal.setRawMode(true);
-  terminal.setEncoding('utf8');
+  const lines = hiddenLines(terminal);
   try {
-    return await new Promise<string>((resolve, reject) => readLine(terminal, { resolve, reject }));
+    const value = await ask(question, lines);
+    if ((await ask('Again: ', lines)) === value) return value;
+    throw new CliFailure('The two are not the same: nothing was set.', EXIT_REFUSED);
   } finally {
     terminal.setRawMode(false);
-    terminal.pause();
-    process.stderr.write('\n');
+    await lines.return(undefined);
   }
 }
 
-interface Listener {
-  resolve(line: string): void;
-  reject(reason: CliFailure): void;
+async function ask(question: string, lines: AsyncGenerator<string, undefined>): Promise<string> {
+  process.stderr.write(question);
+  const { value } = await lines.next();
+  process.stderr.write('\n');
+  if (value === undefined) throw new CliFailure('Nothing was set.', EXIT_REFUSED);
+  return value;
 }
 
-function readLine(terminal: ReadStream, { resolve, reject }: Listener): void {
-  const typed: string[] = [];
-  const stop = (settle: () => void) => {
-    terminal.off('data', take);
-    settle();
-  };
-  const take = (keys: string) => {
-    for (const [place, key] of [...keys].entries()) {
-      if (key === INTERRUPT || key === END) return stop(() => reject(new CliFailure('Nothing was set.', EXIT_REFUSED)));
+/** Keys that mean something on a terminal in raw mode. */
+const [ENTER, INTERRUPT, END, ERASE] = [/^[\r\n]$/, '\u0003', '\u0004', /^[\b\u007f]$/];
+
+/** Lines from a terminal that was told not to show them, until Ctrl-C or Ctrl-D. What is typed ahead belongs to the next line. */
+async function* hiddenLines(terminal: ReadStream): AsyncGenerator<string, undefined> {
+  let typed: string[] = [];
+  for await (const keys of terminal.setEncoding('utf8') as AsyncIterable<string>) {
+    for (const key of keys) {
+      if (key === INTERRUPT || key === END) return undefined;
       if (ENTER.test(key)) {
-        // What was typed ahead belongs to the next question.
-        terminal.unshift([...keys].slice(place + 1).join(''));
-        return stop(() => resolve(typed.join('')));
-      }
-      if (ERASE.test(key)) typed.pop();
+        yield typed.join('');
+        typed = [];
+      } else if (ERASE.test(key)) typed.pop();
       else typed.push(key);
     }
-  };
-  terminal.on('data', take);
+  }
+  return undefined;
 }

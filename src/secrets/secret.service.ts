@@ -117,7 +117,7 @@ function summaryOf({ name, version, createdAt, updatedAt }: StoredSecret): Secre
   return { name, version, createdAt, updatedAt };
 }
 
-export function unknownSecret(): GatewayError {
+function unknownSecret(): GatewayError {
   return new GatewayError('secret_unknown', 'There is no secret of this name.');
 }
 
