@@ -47,7 +47,7 @@ type Sized = (size: number) => Promise<string>;
 const raw = async (bytes: string): Promise<string> => verdictOf(await exchange(gateway.url, bytes));
 const lines = 'GET /livez HTTP/1.1\r\nHost: localhost\r\n';
 const ofLines = (count: number, filler: number) => {
-  const others = `${'A: b\r\n'.repeat(count)}`;
+  const others = 'A: b\r\n'.repeat(count);
   return `${lines}${others}X-Filler: ${'x'.repeat(filler)}\r\n\r\n`;
 };
 const HOST_LINE = 'Host: localhost\r\n'.length;

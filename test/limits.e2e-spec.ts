@@ -75,6 +75,32 @@ describe('slots', () => {
     expect((await caller.get<RunEnvelope>(`/runs/${queued.body.id}`)).body).toMatchObject({ status: 'cancelled', startedAt: null });
   });
 
+  it('admits exactly as many of 1,000 parallel callers as there are slots, and keeps the last one for an admin (A7, A11, T54)', async () => {
+    const gateway = await startGateway({ commands: { sleeper }, settings: { MAX_CONCURRENT_RUNS: '50', QUEUE_LIMIT: '0' } });
+    const callers = await times(10, async () => gateway.with(await gateway.newKey()));
+    const answers = await times(1_000, (index) => startLater(callers[index % 10]!, 'sleeper'));
+    expect(answers.filter(({ status }) => status === 202)).toHaveLength(49);
+    expect(answers.filter(({ status }) => status === 503)).toHaveLength(951);
+    const admin = await gateway.as('admin');
+    expect([(await startLater(admin, 'sleeper')).status, (await startLater(admin, 'sleeper')).status]).toEqual([202, 503]);
+    expect((await gateway.anonymous().get('/health')).status).toBe(200);
+  });
+
+  it('gives the next slot to another key, however many runs the first has waiting (A11)', async () => {
+    const gateway = await startGateway({ commands: { sleeper, show }, settings: { MAX_CONCURRENT_RUNS: '2' } });
+    const [elephant, mouse] = [await gateway.as('operator'), gateway.with(await gateway.newKey())];
+    const flood = await times(50, () => startLater(elephant, 'sleeper'));
+    const waiting = mouse.run('show', { value: 'x' });
+    await eventually(async () => /^sallyport_runs_queued 49$/m.test((await mouse.get<string>('/metrics')).body));
+    const first = (await times(50, async (index) => (await elephant.get<RunEnvelope>(`/runs/${flood[index]!.body.id}`)).body)).find(
+      ({ status }) => status === 'running',
+    );
+    await elephant.post(`/runs/${first?.id}/cancel`);
+    expect(await waiting).toMatchObject({ status: 'succeeded' });
+    const left = await times(50, async (index) => (await elephant.get<RunEnvelope>(`/runs/${flood[index]!.body.id}`)).body.status);
+    expect(left.filter((status) => status === 'queued').length).toBeGreaterThanOrEqual(47);
+  });
+
   it('lets a command that waits for its own slots hold up no other', async () => {
     const gateway = await startGateway({ commands: { blocked: { ...sleeper, limits: { concurrent: 1 } }, show } });
     const caller = await gateway.as('operator');
@@ -153,6 +179,29 @@ describe('rates', () => {
     expect(refused?.body.code).toBe('rate_limited');
     expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThan(0);
     expect((await callers[0]!.run('exits', { code: 0 })).status).toBe('succeeded');
+  });
+
+  it('admits exactly 50 of 1,000 parallel runs of a command, whoever asks (A7)', async () => {
+    const gateway = await startGateway({ commands: { rare: command({ builtin: 'greet', limits: { rate: '50/min' } }) } });
+    const callers = await times(10, async () => gateway.with(await gateway.newKey()));
+    const answers = await times(1_000, (index) => callers[index % 10]!.post('/run', { command: 'rare' }));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(50);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(950);
+  });
+
+  it('counts IPv6 by /64, and IPv4 in the clothes of IPv6 as IPv4 (A9, T29)', async () => {
+    const settings = { RATE_LIMIT_ENABLED: 'true', RATE_LIMIT_PER_ADDRESS: '3/min', TRUSTED_PROXIES: '127.0.0.1' };
+    const gateway = await startGateway({ settings });
+    const admitted = async (addresses: readonly string[]) => {
+      const answers = await times(addresses.length, (index) =>
+        gateway.anonymous().get('/nowhere', { 'x-forwarded-for': addresses[index]!, forwarded: `for=203.0.113.${index}` }),
+      );
+      return answers.filter(({ status }) => status === 404).length;
+    };
+    expect(await admitted(Array.from({ length: 10 }, (_, index) => `2001:db8:1:2::${index + 1}`))).toBe(3);
+    expect(await admitted(['2001:db8:1:2:ffff:ffff:ffff:ffff', '2001:0DB8:0001:0002::9'])).toBe(0);
+    expect(await admitted(Array.from({ length: 10 }, (_, index) => `2001:db8:1:${index + 10}::1`))).toBe(10);
+    expect(await admitted(['192.0.2.1', '::ffff:192.0.2.1', '::ffff:c000:201', '192.0.2.1', '::FFFF:192.0.2.1'])).toBe(3);
   });
 
   it('believes nobody about the address of others', async () => {
