@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { AuditModule } from './audit/audit.module.js';
 import { AuditProbe } from './audit/audit.probe.js';
 import { Checkpointer } from './audit/checkpointer.js';
+import { RefusalLedger } from './audit/refusal-ledger.js';
 import { AuthModule } from './auth/auth.module.js';
 import { AuthObserver } from './auth/auth-observer.js';
 import { KeyService } from './auth/key.service.js';
@@ -29,6 +30,7 @@ import { ProcessLauncher } from './launcher/process-launcher.js';
 import { Gateway } from './gateway.js';
 import { HealthModule } from './health/health.module.js';
 import { ReadinessService } from './health/readiness.js';
+import { noteRecorded } from './http/request-trail.js';
 import { LOGGER_TOKEN } from './logging/logger.js';
 import { Metrics } from './metrics/metrics.js';
 import { MetricsController } from './metrics/metrics.controller.js';
@@ -106,7 +108,10 @@ function observeAuth(metrics: Metrics, logger: Logger): AuthObserver {
 
 function storage({ settings: { DATA_DIR }, logger }: Ingredients): Provider[] {
   return [
-    { provide: SqliteDb, useFactory: () => new SqliteDb(DATA_DIR, { onTrouble: (trouble) => tellTrouble(logger, trouble) }) },
+    {
+      provide: SqliteDb,
+      useFactory: () => new SqliteDb(DATA_DIR, { onTrouble: (trouble) => tellTrouble(logger, trouble), onRecorded: noteRecorded }),
+    },
     { provide: Db, useExisting: SqliteDb },
     { provide: WriteHealth, useExisting: SqliteDb },
     { provide: RunStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteRunStore(db.reader, db) },
@@ -208,6 +213,7 @@ const LIVING = [
   Admission,
   AuditSeed,
   Checkpointer,
+  RefusalLedger,
 ] as const;
 
 function gateway({ settings, logger }: Ingredients): Provider {
@@ -215,9 +221,9 @@ function gateway({ settings, logger }: Ingredients): Provider {
     provide: Gateway,
     inject: [...LIVING],
     useFactory: (...[lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, catalogue, launcher, ...others]: Living) => {
-      const [runs, readiness, clock, events, metrics, admission, auditSeed, checkpointer] = others;
+      const [runs, readiness, clock, events, metrics, admission, auditSeed, checkpointer, refusals] = others;
       measureRuns(events, metrics, admission);
-      const stored = { lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, auditSeed, checkpointer };
+      const stored = { lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, auditSeed, checkpointer, refusals };
       return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock });
     },
   };

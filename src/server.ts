@@ -6,6 +6,8 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { SwaggerModule } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppModule, type Ingredients } from './app.module.js';
+import { recordRefusals } from './audit/record-refusals.js';
+import { RefusalLedger } from './audit/refusal-ledger.js';
 import { AccessGate } from './auth/access-gate.js';
 import { guardRoutes } from './auth/guard-routes.js';
 import type { Settings } from './config/settings.schema.js';
@@ -15,10 +17,12 @@ import { ProblemFilter } from './error-tracking/problem.filter.js';
 import { Gateway } from './gateway.js';
 import { MAX_ADDRESS_LENGTH, routableAddress } from './http/address.js';
 import { unwrapAnswers } from './http/answer.js';
+import { noteBareAnswer } from './http/bare-answers.js';
 import { acceptJsonBodies } from './http/body-parser.js';
 import { capConnections } from './http/connection-cap.js';
 import { createRequestContext, newId } from './http/request-context.js';
 import { clientLeft, onRequestEnd } from './http/request-end.js';
+import { followRequests } from './http/request-trail.js';
 import { createSecurityHeaders } from './http/security-headers.js';
 import { destinationOf, ROUTE_MARK } from './http/route-access.js';
 import { RoutingTable } from './http/routing-table.js';
@@ -112,7 +116,9 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
   });
   const endListeners = [measureRequests(fastify, app.get(Metrics), now)];
   if (logger.isLevelEnabled('info')) endListeners.push(logRequests(logger, now));
+  endListeners.push(recordRefusals(app.getHttpServer(), app.get(RefusalLedger)));
   onRequestEnd(fastify, endListeners);
+  followRequests(fastify);
   fastify.addHook('onRequest', (request, _reply, done) => done(unanswerable(request)));
   if (settings.CORS_ORIGINS) {
     // Not strict: what is no preflight would be refused in plain text, and not as a problem.
@@ -178,6 +184,8 @@ function answerClientError(error: Error & { code?: string }, socket: Socket): vo
   const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
   const code = tooLarge ? 'headers_too_large' : late ? 'request_timeout' : 'malformed_request';
   const problem = toProblem(new GatewayError(code, 'The request cannot be read.'), newId('req'));
+  // A client that ends its side in the middle of a request has left it, whatever it still reads.
+  if (error.code !== 'HPE_INVALID_EOF_STATE') noteBareAnswer(socket, problem);
   const body = JSON.stringify(problem);
   const head = [
     `HTTP/1.1 ${problem.status} ${problem.title}`,

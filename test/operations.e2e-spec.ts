@@ -501,7 +501,7 @@ describe('metrics', () => {
         retries: 2,
         hit: 1,
         miss: 1,
-        audited: 26,
+        audited: 33,
         appended: 25,
         rated: 1,
         named: [1, 1, 1, 1],
