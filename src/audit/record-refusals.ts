@@ -15,8 +15,11 @@ const UNREAD = { principalId: ANONYMOUS, method: '-', route: 'unmatched' };
  * no read, is noted when it is over. `docs/audit.md` has the list.
  */
 export function recordRefusals(server: Server, ledger: RefusalLedger): RequestEndListener {
+  const known = new WeakSet<Socket>();
   server.on('clientError', (_error, stream) => {
     const socket = stream as Socket;
+    if (known.has(socket)) return;
+    known.add(socket);
     const address = socket.remoteAddress ?? '';
     // A request that was under way on this connection ends first, and takes the answer for its own.
     socket.once('close', () => {

@@ -64,6 +64,7 @@ export class RefusalLedger {
 
   /** Returns at once. */
   note(request: UnrecordedRequest): void {
+    this.rooms.metrics.auditRequests.inc();
     if (this.waiting.length < BURST && this.takeToken()) {
       this.waiting.push(this.written(request, { address: request.address, count: 1 }));
       this.flushing ??= setTimeout(() => void this.flush(), GATHER_MS).unref();
@@ -152,7 +153,6 @@ export class RefusalLedger {
     this.waiting = [];
     try {
       await this.rooms.db.commit(writes);
-      this.rooms.metrics.auditEntries.inc(writes.length);
     } catch {
       // The store tells its trouble by itself.
       this.waiting = [...writes, ...this.waiting];
