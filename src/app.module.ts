@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { AuditModule } from './audit/audit.module.js';
 import { AuditProbe } from './audit/audit.probe.js';
 import { Checkpointer } from './audit/checkpointer.js';
+import { RefusalLedger } from './audit/refusal-ledger.js';
 import { AuthModule } from './auth/auth.module.js';
 import { AuthObserver } from './auth/auth-observer.js';
 import { KeyService } from './auth/key.service.js';
@@ -30,6 +31,7 @@ import { ProcessLauncher } from './launcher/process-launcher.js';
 import { Gateway } from './gateway.js';
 import { HealthModule } from './health/health.module.js';
 import { ReadinessService } from './health/readiness.js';
+import { noteRecorded } from './http/request-trail.js';
 import { LOGGER_TOKEN } from './logging/logger.js';
 import { Metrics } from './metrics/metrics.js';
 import { MetricsController } from './metrics/metrics.controller.js';
@@ -117,7 +119,10 @@ function observeAuth(metrics: Metrics, logger: Logger): AuthObserver {
 
 function storage({ settings: { DATA_DIR, SECRETS_KEY }, logger }: Ingredients): Provider[] {
   return [
-    { provide: SqliteDb, useFactory: () => new SqliteDb(DATA_DIR, { onTrouble: (trouble) => tellTrouble(logger, trouble) }) },
+    {
+      provide: SqliteDb,
+      useFactory: () => new SqliteDb(DATA_DIR, { onTrouble: (trouble) => tellTrouble(logger, trouble), onRecorded: noteRecorded }),
+    },
     { provide: Db, useExisting: SqliteDb },
     { provide: WriteHealth, useExisting: SqliteDb },
     { provide: RunStore, inject: [SqliteDb], useFactory: (db: SqliteDb) => new SqliteRunStore(db.reader, db) },
@@ -215,6 +220,7 @@ const LIVING = {
   audit: AuditLog,
   auditSeed: AuditSeed,
   checkpointer: Checkpointer,
+  refusals: RefusalLedger,
   keys: KeyService,
   secrets: SecretService,
   keyRotation: KeyRotation,

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Checkpointer } from './audit/checkpointer.js';
+import type { RefusalLedger } from './audit/refusal-ledger.js';
 import type { Bootstrap, KeyService } from './auth/key.service.js';
 import { LOCAL_PRINCIPAL } from './auth/local-principal.js';
 import type { Catalogue } from './commands/catalogue.js';
@@ -49,6 +50,7 @@ export interface Parts {
   readonly keyRotation: KeyRotation;
   readonly freezes: FreezeBook;
   readonly approvals: ApprovalDesk;
+  readonly refusals: RefusalLedger;
 }
 
 /**
@@ -128,12 +130,13 @@ export class Gateway {
   }
 
   async stop(): Promise<void> {
-    const { runs, launcher, storage, lock, logger, settings, checkpointer } = this.parts;
+    const { runs, launcher, storage, lock, logger, settings, checkpointer, refusals } = this.parts;
     clearInterval(this.pruning);
     const steps: [string, () => unknown][] = [
       ['runs', () => runs.drain(0)],
       ['executors', () => launcher.stop()],
       ['private files', () => rmSync(privateFolder(settings.DATA_DIR), { recursive: true, force: true })],
+      ['refusals', () => refusals.close()],
       ['audit', () => (this.serving ? this.note('gateway.stopped', {}) : undefined)],
       ['checkpoints', () => checkpointer.stop()],
       ['storage', () => storage.stop()],

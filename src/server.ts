@@ -6,6 +6,8 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { SwaggerModule } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppModule, type Ingredients } from './app.module.js';
+import { recordRefusals } from './audit/record-refusals.js';
+import { RefusalLedger } from './audit/refusal-ledger.js';
 import { AccessGate } from './auth/access-gate.js';
 import { guardRoutes } from './auth/guard-routes.js';
 import type { Settings } from './config/settings.schema.js';
@@ -23,6 +25,7 @@ import { capConnections } from './http/connection-cap.js';
 import { answerOddRequests, framingFault, NODE_HEADER_BYTES } from './http/framing.js';
 import { createRequestContext } from './http/request-context.js';
 import { clientLeft, onRequestEnd } from './http/request-end.js';
+import { followRequests } from './http/request-trail.js';
 import { createSecurityHeaders } from './http/security-headers.js';
 import { destinationOf, ROUTE_MARK } from './http/route-access.js';
 import { RoutingTable } from './http/routing-table.js';
@@ -154,7 +157,9 @@ async function addHooks(app: NestFastifyApplication, { settings, logger, headers
   });
   const endListeners = [measureRequests(fastify, app.get(Metrics), now)];
   if (logger.isLevelEnabled('info')) endListeners.push(logRequests(logger, now));
+  endListeners.push(recordRefusals(app.getHttpServer(), answers, app.get(RefusalLedger)));
   onRequestEnd(fastify, endListeners);
+  followRequests(fastify);
   fastify.addHook('onRequest', (request, reply, done) => {
     const fault = unanswerable(request);
     if (fault) {

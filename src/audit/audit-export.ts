@@ -66,7 +66,10 @@ function csvLine(entry: AuditEntry): string {
 
 /** RFC 4180, on one line. For eyes and spreadsheets: what a spreadsheet would take for a formula gets an apostrophe before it. */
 function csvCell(text: string): string {
-  const plain = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => JSON.stringify(character).slice(1, -1));
+  const plain = text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
   const harmless = /^[=+\-@]/.test(plain) ? `'${plain}` : plain;
   return /[",]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }

@@ -13,6 +13,7 @@ import { AuditController } from './audit.controller.js';
 import { AuditProbe } from './audit.probe.js';
 import { anchorsOf } from './checkpoint-anchor.js';
 import { Checkpointer } from './checkpointer.js';
+import { RefusalLedger } from './refusal-ledger.js';
 
 export interface AuditOptions {
   /** Takes secrets out of the details of each entry. */
@@ -36,13 +37,14 @@ export class AuditModule {
           useFactory: (store: AuditStore, seed: AuditSeed) => new AuditReview(store, seed, settings.AUDIT_ANCHOR_FILE),
         },
         checkpointer(settings, logger),
+        refusals(logger),
         {
           provide: AuditProbe,
           inject: [WriteHealth, AuditStore, Checkpointer],
           useFactory: (writes: WriteHealth, store: AuditStore, signing: Checkpointer) => new AuditProbe(writes, store, signing),
         },
       ],
-      exports: [AuditLog, AuditProbe, AuditReview, Checkpointer],
+      exports: [AuditLog, AuditProbe, AuditReview, Checkpointer, RefusalLedger],
     };
   }
 }
@@ -64,5 +66,14 @@ function checkpointer(settings: Settings, logger: Logger) {
         anchorFile,
         pace: { entries, intervalMs },
       }),
+  };
+}
+
+function refusals(logger: Logger) {
+  return {
+    provide: RefusalLedger,
+    inject: [AuditLog, Db, Clock, Metrics],
+    useFactory: (...[audit, db, clock, metrics]: [AuditLog, Db, Clock, Metrics]) =>
+      new RefusalLedger({ audit, db, clock, metrics, logger }),
   };
 }

@@ -4,6 +4,7 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { pino } from 'pino';
+import { secondVerdict } from '../../test/kit/second-audit-verifier.js';
 import { auditAppend, openStore, type TestStore } from '../../test/kit/storage.js';
 import { loadSettings } from '../config/settings.js';
 import { AuditStore } from '../domain/audit.js';
@@ -113,6 +114,27 @@ describe('the audit room', () => {
     'cursor=1&cursor=2',
   ])('refuses the query %s', async (query) => {
     expect((await app.inject(`/audit?${query}`)).statusCode).not.toBe(200);
+  });
+
+  it('hands out the whole log, in which no text can forge a line or steer a terminal [T44]', async () => {
+    const hostile = 'a\r\nb\n{"seq":2}\u001b[2J\u009b31m\u0085\u2028\u2029\u007f","x":"\\=1+1';
+    const fields = { principalId: hostile, subject: `=${hostile}`, requestId: `+${hostile}`, details: { [hostile]: hostile } };
+    await store.db.commit([auditAppend('s', fields), auditAppend('s', { details: { 'b"': ',', a: ['"'] } })]);
+    const ndjson = await app.inject('/audit/export');
+    expect(ndjson.headers).toMatchObject({
+      'content-type': 'application/x-ndjson',
+      'content-disposition': expect.stringContaining('audit.ndjson'),
+    });
+    const lines = ndjson.body.split('\n');
+    expect(lines.map((line) => line && (JSON.parse(line) as { subject: string }).subject)).toEqual([`=${hostile}`, 's', '']);
+    expect(await secondVerdict(ndjson.rawPayload)).toEqual({ firstBad: null, proven: 0 });
+    const csv = await app.inject('/audit/export?format=csv');
+    expect(csv.headers).toMatchObject({ 'content-type': 'text/csv; charset=utf-8' });
+    const rows = csv.body.split('\r\n');
+    expect([rows.length, rows[0]]).toEqual([4, 'seq,at,action,principalId,subject,requestId,details,previousHash,hash']);
+    expect(rows[1]).toMatch(/^1,[^,]+,run\.intent,"a\\u000d\\u000ab.*","'=a.*","'\+a/);
+    for (const text of [lines.join(''), rows.join('')]) expect(text).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
+    expect((await app.inject('/audit/export?format=xml')).statusCode).not.toBe(200);
   });
 
   it('names the first bad entry of a spoilt log', async () => {

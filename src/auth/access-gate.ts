@@ -19,6 +19,8 @@ export interface GateRequest {
   readonly address: string;
   /** Whether anonymous requests count against no limit: probes must be answered however busy their address is. Keys always count. */
   readonly exempt: boolean;
+  /** Told who asks as soon as that is known, also of a request that is refused then: its trail names them. */
+  identify?(principal: Principal): void;
   /** Takes the `RateLimit` fields for the answer, also of a refusal; a later call replaces what an earlier one said. */
   announce(headers: Readonly<Record<string, string>>): void;
 }
@@ -51,8 +53,9 @@ export class AccessGate {
     return principal;
   }
 
-  private async authorise({ rawHeaders, address }: GateRequest, needed: Role): Promise<Principal> {
-    const principal = await this.authenticator.authenticate(rawHeaders, address);
+  private async authorise(request: GateRequest, needed: Role): Promise<Principal> {
+    const principal = await this.authenticator.authenticate(request.rawHeaders, request.address);
+    request.identify?.(principal);
     if (!roleAtLeast(principal.role, needed)) throw new GatewayError('forbidden', `This takes a key of the role ${needed} or higher.`);
     return principal;
   }

@@ -18,6 +18,7 @@ export function guardRoutes(fastify: FastifyInstance, gate: AccessGate, settings
       rawHeaders: request.raw.rawHeaders,
       address: request.ip,
       exempt: mark?.unlimited === true,
+      identify: (principal) => void (request.principal = principal),
       announce: (headers) => void reply.headers(headers),
     });
     if (principal) request.principal = principal;

@@ -18,6 +18,8 @@ export const AUDIT_ACTIONS = [
   'approval.refused',
   'freeze.set',
   'freeze.lifted',
+  'request.refused',
+  'request.answered',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

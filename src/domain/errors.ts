@@ -76,6 +76,8 @@ export class GatewayError extends Error {
       readonly inDoubt?: boolean;
       /** Nothing but a restart of the gateway will help. */
       readonly untilRestart?: boolean;
+      /** Nobody is there any more to read the answer. */
+      readonly unread?: true;
       /** What really happened, for the log only. */
       readonly cause?: unknown;
     } = {},

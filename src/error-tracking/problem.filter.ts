@@ -33,8 +33,9 @@ export class ProblemFilter implements ExceptionFilter {
     const reply = http.getResponse<FastifyReply>();
     const error = this.translate(thrown, request);
     this.count(error.code);
+    request.context.problem = error.code;
     if (error.status >= 500) this.report(error, request);
-    if (reply.sent || reply.raw.headersSent) return void reply.raw.destroy();
+    if (error.extra.unread || reply.sent || reply.raw.headersSent) return void reply.raw.destroy();
     void reply
       .code(error.status)
       .headers(headersOf(error))

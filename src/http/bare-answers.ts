@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { GatewayError, toProblem } from '../domain/errors.js';
+import { GatewayError, type Problem, toProblem } from '../domain/errors.js';
 import { newId } from './request-context.js';
 
 /** Codes of Node's parser that are no mere bad syntax. */
@@ -12,6 +12,7 @@ const BY_PARSER_CODE: Readonly<Record<string, GatewayError['code']>> = {
 /** Answers on the bare socket, where there is no request that hooks and filter could see, and closes. */
 export class BareAnswers {
   private readonly last = new WeakSet<Socket>();
+  private readonly given = new WeakMap<Socket, Problem>();
 
   /** @param headers what every answer carries */
   constructor(private readonly headers: Readonly<Record<string, string>>) {}
@@ -21,7 +22,9 @@ export class BareAnswers {
     if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
     // Its last answer may still be on the way out.
     if (this.last.has(socket)) return void socket.end();
-    this.refuse(socket, new GatewayError(BY_PARSER_CODE[error.code ?? ''] ?? 'malformed_request', 'The request cannot be read.'));
+    // A client that ends its side in the middle of a request has left it, whatever it still reads.
+    const hasLeft = error.code === 'HPE_INVALID_EOF_STATE';
+    this.answer(socket, new GatewayError(BY_PARSER_CODE[error.code ?? ''] ?? 'malformed_request', 'The request cannot be read.'), !hasLeft);
   };
 
   /** The connection gets no answer after the one that it gets now: what else has come over it is not to be trusted. */
@@ -30,7 +33,19 @@ export class BareAnswers {
   }
 
   refuse(socket: Socket, error: GatewayError): void {
+    this.answer(socket, error, true);
+  }
+
+  /** What was answered, to the first who asks: a request that was under way on this socket has no other answer. */
+  take(socket: Socket): Problem | undefined {
+    const problem = this.given.get(socket);
+    this.given.delete(socket);
+    return problem;
+  }
+
+  private answer(socket: Socket, error: GatewayError, isNoted: boolean): void {
     const problem = toProblem(error, newId('req'));
+    if (isNoted) this.given.set(socket, problem);
     const body = JSON.stringify(problem);
     const head = [
       `HTTP/1.1 ${problem.status} ${problem.title}`,

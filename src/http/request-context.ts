@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { V7Generator } from 'uuidv7';
+import type { ErrorCode } from '../domain/errors.js';
 import type { Principal } from '../domain/principal.js';
 import { randomHex, randomUint32 } from './random-pool.js';
 
@@ -12,6 +13,10 @@ export interface RequestContext {
   readonly traceparent: string;
   /** Monotonic milliseconds. */
   readonly startedAt: number;
+  /** The code of the problem that it was answered with. */
+  problem: ErrorCode | undefined;
+  /** Whether the audit log holds an entry about it. */
+  recorded: boolean;
 }
 
 declare module 'fastify' {
@@ -40,6 +45,8 @@ export function createRequestContext(headers: IncomingHttpHeaders, startedAt: nu
     traceId,
     traceparent: `00-${traceId}-${random.slice(32)}-${trace?.[2] ?? '00'}`,
     startedAt,
+    problem: undefined,
+    recorded: false,
   };
 }
 

@@ -23,5 +23,5 @@ export function onRequestEnd(fastify: FastifyInstance, listeners: readonly Reque
 
 /** What becomes of a request whose client is gone: nobody reads it, log and metrics count it. */
 export function clientLeft(cause?: unknown): GatewayError {
-  return new GatewayError('malformed_request', 'The client left before its answer began.', { cause });
+  return new GatewayError('malformed_request', 'The client left before its answer began.', { cause, unread: true });
 }

@@ -32,6 +32,7 @@ export class Metrics {
   readonly retries = this.counter('retries_total', 'Attempts after the first', ['command']);
   readonly redactions = this.counter('redactions_total', 'Things masked in output', ['kind']);
   readonly auditEntries = this.counter('audit_entries_total', 'Entries appended to the audit log');
+  readonly auditRequests = this.counter('audit_requests_total', 'Requests noted in the audit log that left no entry of their own');
   readonly auditCheckpoints = this.counter('audit_checkpoints_total', 'Signed checkpoints of the audit log');
   readonly auditAnchorFailures = this.counter('audit_anchor_failures_total', 'Checkpoints that an anchor did not keep', ['anchor']);
   readonly auditAppend = this.histogram(

@@ -11,8 +11,8 @@ import { type WitnessHome, witnessHome } from './witness-home.js';
 /** What `/ready` says while the store cannot be written. */
 export const UNREADY = { status: 'unready', failing: ['storage', 'audit'] };
 
-/** Syncs of the writer in a server on a data folder that was in use before: three at the start, then two for each run. */
-const SYNCS_AT_START = 3;
+/** Syncs of the writer in a server on a data folder that was in use before: four at the start (the last is its signed checkpoint), then two for each run. */
+const SYNCS_AT_START = 4;
 
 /** A fault of the sync that makes this part of the n-th run durable, when runs come one after the other. */
 export function syncFault(run: number, part: 'intent' | 'outcome', effect: string): Fault {

@@ -28,6 +28,8 @@ const CLOSE_MS = 10_000;
 export interface StoreOptions extends Partial<QueueLimits> {
   /** Told when the store stops taking writes, with the reason; when that changes; and, with undefined, when it takes them again. */
   readonly onTrouble?: (trouble: Trouble | undefined) => void;
+  /** Told of each commit with an entry of the audit log, when it is durable, in the asynchronous context of whoever made it. */
+  readonly onRecorded?: () => void;
 }
 
 /**
@@ -41,15 +43,17 @@ export class SqliteDb extends Db implements WriteHealth {
   private readonly files: DatabaseFiles;
   private readonly queue: CommitQueue;
   private readonly owner = processIdentity();
+  private readonly onRecorded: StoreOptions['onRecorded'];
   private worker: Worker | undefined;
   private watching: NodeJS.Timeout | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(
     private readonly dataDir: string,
-    { onTrouble, ...limits }: StoreOptions = {},
+    { onTrouble, onRecorded, ...limits }: StoreOptions = {},
   ) {
     super();
+    this.onRecorded = onRecorded;
     this.file = join(resolve(dataDir), 'sallyport.db');
     this.files = new DatabaseFiles(this.file);
     const tell = (trouble: Trouble | undefined) => {
@@ -87,6 +91,7 @@ export class SqliteDb extends Db implements WriteHealth {
   async commit(writes: readonly Write[]): Promise<void> {
     if (!this.worker || this.stopping) throw storageUnavailable('The store is closed.');
     await this.queue.add(writes.map((write) => rowWrite(write, this.owner)));
+    if (this.onRecorded && writes.some(({ kind }) => kind === 'audit.append')) this.onRecorded();
   }
 
   async checkWritable(): Promise<void> {
