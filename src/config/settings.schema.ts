@@ -117,6 +117,8 @@ export const SETTINGS = {
   METRICS_ACCESS: setting(choice('public', 'key'), 'public', 'Whether GET /metrics needs a key (readonly)'),
   DOCS_ACCESS: setting(choice('public', 'key'), 'public', 'Whether GET /docs and /openapi.json need a key (readonly)'),
   DRAIN_TIMEOUT: setting(duration(0), '30s', 'Time that running work gets after SIGTERM before it is ended'),
+  REDACTION_OFF: setting(list, null, 'Kinds of docs/redaction.md that are not masked, separated by commas; none by default'),
+  REDACTION_RULES: setting(text('a file'), null, "YAML file of the operator's own rules of what to mask; none by default"),
   RETENTION_DAYS: setting(whole(1, 36_500), '30', 'Days that finished runs stay in the history'),
   RETENTION_RUNS: setting(whole(1, 1_000_000_000), '100000', 'Runs kept in the history'),
   RETENTION_BYTES: setting(size, '5GiB', 'Output kept in the history'),
