@@ -36,7 +36,8 @@ import { LOGGER_TOKEN } from './logging/logger.js';
 import { Metrics } from './metrics/metrics.js';
 import { MetricsController } from './metrics/metrics.controller.js';
 import { OpenApiController, OpenApiDocument } from './openapi/openapi.controller.js';
-import { redactData } from './redaction/redact-text.js';
+import { loadRedaction } from './load-redaction.js';
+import { Redaction } from './redaction/redaction.js';
 import { Resilience } from './resilience/resilience.js';
 import { Admission } from './runs/admission.js';
 import { ApprovalDesk } from './runs/approval-desk.js';
@@ -78,12 +79,19 @@ export interface Ingredients {
 @Module({})
 export class AppModule {
   static register(ingredients: Ingredients): DynamicModule {
-    const providers = [...infrastructure(ingredients), ...storage(ingredients), ...execution(ingredients), gateway(ingredients)];
+    const redaction = loadRedaction(ingredients.settings);
+    const providers = [
+      { provide: Redaction, useValue: redaction },
+      ...infrastructure(ingredients),
+      ...storage(ingredients),
+      ...execution(ingredients),
+      gateway(ingredients),
+    ];
     return {
       module: AppModule,
       imports: [
         AuthModule.withRules(rateLimitRules(ingredients.settings)),
-        AuditModule.with({ ...ingredients, sanitise: (details) => redactData(details) as typeof details }),
+        AuditModule.with({ ...ingredients, sanitise: (details) => redaction.data(details) as typeof details }),
         SecretsModule,
         RunsModule,
         HealthModule.asking([StorageProbe, AuditProbe, CatalogueProbe, DiskProbe]),
@@ -192,13 +200,14 @@ function execution({ settings, logger, catalogueVariable, ownsProcess = false }:
     { provide: Resilience, useFactory: () => new Resilience() },
     {
       provide: RunExecution,
-      inject: [Launcher, Resilience, WriteHealth, Metrics, Clock],
-      useFactory: (launcher: Launcher, resilience: Resilience, writes: WriteHealth, metrics: Metrics, clock: Clock) =>
+      inject: [Launcher, Resilience, WriteHealth, Metrics, Clock, Redaction],
+      useFactory: (launcher: Launcher, ...[resilience, writes, metrics, clock, redaction]: ExecutionRooms) =>
         new RunExecution([new ProcessExecutor(launcher, ownPlace(settings)), new BuiltinExecutor()], {
           resilience,
           writes,
           metrics,
           clock,
+          redaction,
         }),
     },
   ];
@@ -233,6 +242,8 @@ const LIVING = {
   clock: Clock,
 } as const;
 type Living = { readonly [Name in keyof typeof LIVING]: (typeof LIVING)[Name]['prototype'] };
+
+type ExecutionRooms = [resilience: Resilience, writes: WriteHealth, metrics: Metrics, clock: Clock, redaction: Redaction];
 
 function gateway({ settings, logger }: Ingredients): Provider {
   return {

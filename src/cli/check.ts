@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { Catalogue } from '../commands/catalogue.js';
 import { CatalogueMistakes, formatFinding } from '../commands/catalogue-mistakes.js';
 import { loadSettings } from '../config/settings.js';
+import { loadRedaction } from '../load-redaction.js';
 import { BUILTIN_NAMES } from '../executors/builtin.executor.js';
 import { CliFailure, EXIT_REFUSED, print } from './cli-failure.js';
 
 /** Loads settings and catalogue as a start would, and starts nothing. */
 export async function check(options: { readonly json?: boolean }): Promise<void> {
   const { settings, catalogueVariable } = loadSettings();
+  loadRedaction(settings);
   const catalogue = new Catalogue({
     directory: settings.CATALOGUE_DIR,
     workingDirectory: process.cwd(),

@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { AppModule } from '../app.module.js';
 import { loadSettings } from '../config/settings.js';
 import { Gateway } from '../gateway.js';
+import { loadRedaction } from '../load-redaction.js';
 import { createLogger, NestLogger } from '../logging/logger.js';
 
 /** The rooms without their HTTP doors, on this host's DATA_DIR. */
@@ -17,7 +18,7 @@ export async function withLocalRooms<T>(work: (rooms: LocalRooms) => Promise<T>)
   const { settings, catalogueVariable } = loadSettings();
   const logger = createLogger(
     { LOG_LEVEL: settings.LOG_LEVEL === 'info' ? 'warn' : settings.LOG_LEVEL, LOG_FORMAT: settings.LOG_FORMAT },
-    { fd: 2 },
+    { fd: 2, redaction: loadRedaction(settings) },
   );
   const context = await NestFactory.createApplicationContext(
     AppModule.register({ settings, logger, catalogueVariable, ownsProcess: true }),

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { loadSettings } from '../config/settings.js';
 import type { Settings } from '../config/settings.schema.js';
 import { Connections } from '../http/connections.js';
+import { loadRedaction } from '../load-redaction.js';
 import { createLogger } from '../logging/logger.js';
 import { createServer, type Server } from '../server.js';
 import { CliFailure } from './cli-failure.js';
@@ -13,7 +14,7 @@ const LAST_ANSWERS_MS = 1_000;
 /** Starts the gateway and stays until SIGTERM or SIGINT. */
 export async function serve(): Promise<void> {
   const { settings, catalogueVariable } = loadSettings();
-  const logger = createLogger(settings, { fd: 1 });
+  const logger = createLogger(settings, { fd: 1, redaction: loadRedaction(settings) });
   const server = await createServer({ settings, logger, catalogueVariable, ownsProcess: true });
   const connections = new Connections(server.app.getHttpServer());
   const hurry = new AbortController();

@@ -144,6 +144,8 @@ export const SETTINGS = {
   DRAIN_TIMEOUT: setting(duration(0), '30s', 'Time that running work gets after SIGTERM before it is ended'),
   PLAN_EXPIRY: setting(duration(1), '5min', 'Time in which a plan can be run'),
   APPROVAL_EXPIRY: setting(duration(1), '1h', 'Time that a run waits for approval before it is rejected'),
+  REDACTION_OFF: setting(list, null, 'Kinds of docs/redaction.md that are not masked, separated by commas; none by default'),
+  REDACTION_RULES: setting(text('a file'), null, "YAML file of the operator's own rules of what to mask; none by default"),
   RETENTION_DAYS: setting(whole(1, 36_500), '30', 'Days that finished runs stay in the history'),
   RETENTION_RUNS: setting(whole(1, 1_000_000_000), '100000', 'Runs kept in the history'),
   RETENTION_BYTES: setting(size, '5GiB', 'Output kept in the history'),

@@ -24,6 +24,11 @@ export class Redaction {
     return createRedactorOf(this.#detectors, options);
   }
 
+  /** Whether a text deserves a closer look; says so in error now and then. */
+  mayMatch(text: string): boolean {
+    return this.#detectors.mayMatch(text);
+  }
+
   /** Masks secrets and personal data in a whole text. */
   text(text: string, secrets: readonly string[] = []): Redacted {
     if (secrets.length === 0 && !this.#detectors.mayMatch(text)) return { text, count: 0 };

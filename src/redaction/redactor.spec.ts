@@ -152,8 +152,7 @@ describe('the redactor, live', () => {
     'Password: ',
     'Continue? [y/N] ',
     '50%\r',
-    'Working.....',
-    'y'.repeat(200),
+    'Working..... ',
   ])('lets go of %j at once', (text) => {
     expect(createRedactor({ secrets: ['hunter2!'] }).push(text)).toBe(redactText(text).text);
   });

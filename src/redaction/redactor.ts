@@ -1,5 +1,6 @@
 import type { DetectorSet } from './detector-set.js';
 import { DetectorStage } from './detector-stage.js';
+import { EscapeStage, type Judgement } from './escape-stage.js';
 import { SecretAutomaton } from './secret-automaton.js';
 import { secretForms } from './secret-forms.js';
 import { SecretStage } from './secret-stage.js';
@@ -17,7 +18,7 @@ export interface RedactorOptions {
  *
  * The output does not depend on how the input is split, and redacting it again changes nothing. Time is linear in the input.
  * Text goes out as soon as nothing that is still to come can change it: whole lines at once, of an unfinished line all but a
- * last word. Only a declared secret that contains line ends, or is wrapped at an encoder's column, holds back more. From the
+ * last word. A line with terminal escapes waits for its end. Only a declared secret that contains line ends, or is wrapped at an encoder's column, holds back more. From the
  * header of a private key on nothing goes out until its footer; in its place stands the mask.
  */
 export interface Redactor {
@@ -30,14 +31,31 @@ export interface Redactor {
 
 /** @throws GatewayError `invalid_arguments` when the secrets are too long to be masked (see `secretForms`) */
 export function createRedactorOf(detectors: DetectorSet, { secrets = [], onRedaction = () => undefined }: RedactorOptions = {}): Redactor {
-  const stages: Stage[] = [new DetectorStage(detectors, onRedaction)];
   const forms = secretForms(secrets);
-  if (forms.length > 0) stages.unshift(new SecretStage(new SecretAutomaton(forms), detectors.masks, onRedaction));
+  const automaton = forms.length > 0 ? new SecretAutomaton(forms) : null;
+  const seeing = (report: (kind: string) => void): Stage[] => [
+    ...(automaton ? [new SecretStage(automaton, detectors.masks, report)] : []),
+    new DetectorStage(detectors, report),
+  ];
+  const judge = (text: string): Judgement => {
+    const kinds: string[] = [];
+    const masked = through(
+      seeing((kind) => kinds.push(kind)),
+      text,
+    );
+    return { text: masked, count: kinds.length, accept: () => kinds.forEach(onRedaction) };
+  };
+  const stages = [new EscapeStage(judge), ...seeing(onRedaction)];
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   const push = (text: string): string => stages.reduce((input, stage) => stage.push(input), text);
   return {
     push,
     pushBytes: (bytes) => push(decoder.decode(bytes, { stream: true })),
-    end: () => stages.reduce((input, stage) => stage.push(input) + stage.end(), decoder.decode()),
+    end: () => through(stages, decoder.decode()),
   };
+}
+
+/** The last text through the stages, and what they held back. */
+function through(stages: readonly Stage[], text: string): string {
+  return stages.reduce((input, stage) => stage.push(input) + stage.end(), text);
 }

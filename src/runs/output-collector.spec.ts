@@ -1,3 +1,4 @@
+import { Redaction } from '../redaction/redaction.js';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { sampleRun } from '../../test/kit/storage.js';
@@ -8,7 +9,13 @@ import { textOf } from './run-envelope.js';
 function collect(options: Partial<CollectorOptions> = {}) {
   const live = new LiveRun(sampleRun());
   const kinds: string[] = [];
-  const collector = new OutputCollector(live, { secrets: [], keepBack: false, onRedaction: (kind) => kinds.push(kind), ...options });
+  const collector = new OutputCollector(live, {
+    secrets: [],
+    redaction: new Redaction(),
+    keepBack: false,
+    onRedaction: (kind) => kinds.push(kind),
+    ...options,
+  });
   return { live, collector, kinds, text: () => textOf(live.output, 'stdout') };
 }
 

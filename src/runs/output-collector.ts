@@ -1,5 +1,5 @@
 import type { OutputStream } from '../domain/run.js';
-import { createRedactor } from '../redaction/redact-text.js';
+import type { Redaction } from '../redaction/redaction.js';
 import type { Redactor } from '../redaction/redactor.js';
 import type { LiveRun } from './live-run.js';
 
@@ -11,6 +11,8 @@ export interface CollectorOptions {
   readonly secrets: readonly string[];
   /** Show nothing before {@link OutputCollector.release}: the attempt may yet be repeated. */
   readonly keepBack: boolean;
+  /** What is masked. */
+  readonly redaction: Redaction;
   onRedaction(kind: string): void;
 }
 
@@ -54,7 +56,7 @@ export class OutputCollector {
   }
 
   private newRedactor(): Redactor {
-    return createRedactor({
+    return this.options.redaction.redactor({
       secrets: this.options.secrets,
       onRedaction: (kind) => {
         this.redactions++;

@@ -5,6 +5,7 @@ import type { Command, Preparation } from '../domain/command.js';
 import { GatewayError } from '../domain/errors.js';
 import { type ExecutionContext, type ExecutionEnd, Executor } from '../domain/executor.js';
 import { Metrics } from '../metrics/metrics.js';
+import { Redaction } from '../redaction/redaction.js';
 import { Resilience } from '../resilience/resilience.js';
 import { LiveRun } from './live-run.js';
 import { RunExecution } from './run-execution.js';
@@ -51,7 +52,7 @@ function walkOf(differences: Partial<Command> = {}): RunWalk {
 
 function execution(executor: Executor, resilience = new Resilience()): RunExecution {
   const writes = { checkWritable: () => Promise.resolve() };
-  return new RunExecution([executor], { resilience, writes, metrics: new Metrics(), clock: new ManualClock() });
+  return new RunExecution([executor], { resilience, writes, metrics: new Metrics(), clock: new ManualClock(), redaction: new Redaction() });
 }
 
 const exited = (code: number): ExecutionEnd => ({ kind: 'exited', code });

@@ -5,6 +5,7 @@ import type { ExecutionEnd, Executor } from '../domain/executor.js';
 import type { Clock } from '../domain/ports.js';
 import type { RunOutcome } from '../domain/run.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { Redaction } from '../redaction/redaction.js';
 import type { Attempt, Resilience } from '../resilience/resilience.js';
 import { OutputCollector } from './output-collector.js';
 import type { RunWalk } from './run-walk.js';
@@ -20,6 +21,7 @@ interface ExecutionRooms {
   readonly writes: WriteHealth;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  readonly redaction: Redaction;
 }
 
 /** The step `execute`: waits for the slot, then lets the executor work inside timeout, retry and breaker. */
@@ -81,6 +83,7 @@ export class RunExecution {
     const collector = new OutputCollector(live, {
       secrets: preparation.secrets,
       keepBack: command.retry !== null,
+      redaction: this.rooms.redaction,
       onRedaction: (kind) => this.rooms.metrics.redactions.inc({ kind }),
     });
     const end = await this.executor(command.executor).execute(preparation.invocation, {

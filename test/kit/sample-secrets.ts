@@ -1,5 +1,7 @@
 import { generateKey } from '../../src/auth/key-format.js';
-import type { RedactionKind } from '../../src/redaction/masks.js';
+import { REDACTION_KINDS, type RedactionKind } from '../../src/redaction/masks.js';
+import { Chance } from '../corpus/chance.js';
+import { SORTS } from '../corpus/positives.js';
 
 /** Something that must not come out, and the line that a program prints it in. */
 export interface SampleSecret {
@@ -15,8 +17,7 @@ const mixed = (length: number, alphabet = 'Zq7Rw2Xk9Lm4Tv8Bn3Jh6Pd5'): string =>
 const PEM_BODY = [mixed(64), mixed(64, 'Mn8Vb6Cx4Zl2'), `${mixed(20)}==`];
 const pem = (edge: string): string => `-----${edge} PRIVATE KEY-----`;
 
-/** At least one of each kind that is recognised by its shape. */
-export const SAMPLE_SECRETS: readonly SampleSecret[] = [
+const HAND_PICKED: readonly SampleSecret[] = [
   inLine('api_key', generateKey().text, (key) => `SALLYPORT_KEY=${key}`),
   inLine('bearer_token', mixed(40), (token) => `> Authorization: Bearer ${token}`),
   { kind: 'private_key', secret: PEM_BODY[1] ?? '', line: [pem('BEGIN'), ...PEM_BODY, pem('END')].join('\n') },
@@ -27,6 +28,16 @@ export const SAMPLE_SECRETS: readonly SampleSecret[] = [
   inLine('ssn', '123-45-' + '6789', (number) => `patient ${number} arrived`),
   inLine('email', 'jane.roe' + '@example.org', (address) => `From: <${address}>`),
   inLine('card_number', '4111 1111 ' + '1111 1111', (number) => `paid with ${number}`),
+];
+
+const chance = new Chance(3);
+
+/** At least one of each kind that is recognised by its shape. */
+export const SAMPLE_SECRETS: readonly SampleSecret[] = [
+  ...HAND_PICKED,
+  ...REDACTION_KINDS.filter((kind) => kind !== 'secret')
+    .filter((kind) => HAND_PICKED.every((sample) => sample.kind !== kind))
+    .map((kind) => inLine(kind, SORTS[kind].draw[0]?.(chance) ?? '', (secret) => SORTS[kind].places[0]?.replace('□', () => secret) ?? '')),
 ];
 
 function inLine(kind: RedactionKind, secret: string, write: (secret: string) => string): SampleSecret {
