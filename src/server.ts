@@ -8,6 +8,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppModule, type Ingredients } from './app.module.js';
 import { AccessGate } from './auth/access-gate.js';
 import { guardRoutes } from './auth/guard-routes.js';
+import { OpenAnswers } from './auth/open-answers.js';
 import type { Settings } from './config/settings.schema.js';
 import { GatewayError, toProblem } from './domain/errors.js';
 import { Clock } from './domain/ports.js';
@@ -123,7 +124,7 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
       exposedHeaders: EXPOSED_HEADERS,
     });
   }
-  guardRoutes(fastify, app.get(AccessGate), settings);
+  guardRoutes(fastify, { gate: app.get(AccessGate), answers: app.get(OpenAnswers), settings });
   acceptJsonBodies(fastify);
   unwrapAnswers(fastify);
 }
@@ -143,7 +144,7 @@ function unanswerable({ raw }: FastifyRequest): GatewayError | undefined {
 
 /** What a key may read is for no cache; routes whose answers may be kept say so. */
 const ANSWER_HEADERS = { ...createSecurityHeaders(), 'cache-control': 'no-store' };
-const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'DELETE'];
+const BROWSER_METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'];
 const EXPOSED_HEADERS = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Location', 'Link', 'Idempotency-Replayed'];
 const DOCS_PATH = 'docs';
 

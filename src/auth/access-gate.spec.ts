@@ -18,6 +18,7 @@ class Silent extends AuthObserver {
   authFailed(): void {}
   rateLimited(): void {}
   touchFailed(): void {}
+  watchFailed(): void {}
 }
 
 class BrokenCounter extends RateCounter {

@@ -3,6 +3,7 @@ import type { Write } from '../domain/db.js';
 import type { GatewayError } from '../domain/errors.js';
 import type { IdempotencyClaim } from '../domain/idempotency.js';
 import type { RunOutcome } from '../domain/run.js';
+import type { RunClaim } from '../auth/key-budgets.js';
 import type { RequestOrigin } from '../http/parameters.js';
 import type { Ticket } from './admission.js';
 import type { LiveRun } from './live-run.js';
@@ -24,6 +25,8 @@ export class RunWalk {
   replay: LiveRun | undefined;
   /** checkArguments */
   preparation!: Preparation;
+  /** admit: the run as it counts against the bounds of its caller's key, if that is bound */
+  runClaim: RunClaim | undefined;
   /** admit */
   cached: CachedResult | undefined;
   /** admit */

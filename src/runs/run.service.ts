@@ -5,7 +5,8 @@ import type { Clock, EventBus, RateCounter } from '../domain/ports.js';
 import type { Run, RunId } from '../domain/run.js';
 import { newId } from '../http/request-context.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { assertMayRun } from '../auth/permissions.js';
+import type { KeyBudgets, RunClaim } from '../auth/key-budgets.js';
+import { assertMayRun, pinArguments } from '../auth/permissions.js';
 import type { Catalogue } from '../commands/catalogue.js';
 import type { Admission } from './admission.js';
 import type { IdempotencyLedger } from './idempotency-ledger.js';
@@ -43,6 +44,7 @@ export interface RunRooms {
   readonly catalogue: Catalogue;
   readonly idempotency: IdempotencyLedger;
   readonly rates: RateCounter;
+  readonly budgets: KeyBudgets;
   readonly admission: Admission;
   readonly cache: ResultCache;
   readonly execution: RunExecution;
@@ -58,7 +60,7 @@ export interface RunRooms {
 export class RunService {
   private readonly steps: Readonly<Record<StepName, Step>> = {
     resolve: (walk) => this.resolve(walk),
-    authorise: ({ origin, command }) => assertMayRun(origin.principal, command),
+    authorise: (walk) => this.authorise(walk),
     recogniseRepeat: (walk) => this.rooms.idempotency.recognise(walk),
     checkArguments: async (walk) => void (walk.preparation = await walk.command.prepare(walk.args)),
     applyPolicy: (walk) => this.applyPolicy(walk),
@@ -132,6 +134,7 @@ export class RunService {
 
   private leave(walk: Partial<RunWalk>): void {
     walk.ticket?.release();
+    walk.runClaim?.release();
     if (walk.live) this.underWay.delete(walk.live.run.id);
     this.rooms.idempotency.release(walk);
   }
@@ -154,6 +157,12 @@ export class RunService {
     resolveCommand(walk, this.rooms.catalogue);
   }
 
+  private authorise(walk: RunWalk): void {
+    const { origin, command } = walk;
+    assertMayRun(origin.principal, command);
+    walk.args = pinArguments(origin.principal, command, walk.args);
+  }
+
   private applyPolicy({ command }: RunWalk): void | Promise<void> {
     const { rate } = command.limits;
     if (rate === null) return;
@@ -166,7 +175,17 @@ export class RunService {
     });
   }
 
-  private admit(walk: RunWalk): void {
+  private admit(walk: RunWalk): void | Promise<void> {
+    const claiming = this.rooms.budgets.claim(walk.origin.principal);
+    return claiming ? this.admitClaimed(walk, claiming) : this.enter(walk);
+  }
+
+  private async admitClaimed(walk: RunWalk, claiming: Promise<RunClaim>): Promise<void> {
+    walk.runClaim = await claiming;
+    this.enter(walk);
+  }
+
+  private enter(walk: RunWalk): void {
     const { command, preparation, origin } = walk;
     // Once more: a drain may have begun meanwhile, and it waits for those alone that are under way by then.
     this.assertAccepting();
@@ -224,9 +243,9 @@ export class RunService {
         address: origin.principal.address,
       },
     });
-    const writes = [...this.rooms.idempotency.writes(walk), intent];
+    const writes = [...this.rooms.idempotency.writes(walk), ...(walk.runClaim?.writes ?? []), intent];
     if (cached || this.rooms.execution.isInstant(command)) walk.unrecordedIntent = writes;
-    else return this.recorder.commit([{ kind: 'run.insert', run: live.run, output: [] }, ...writes]);
+    else return this.recorder.commit([{ kind: 'run.insert', run: live.run, output: [] }, ...writes]).then(() => walk.runClaim?.spend());
   }
 
   private async execute(walk: RunWalk): Promise<void> {
@@ -246,6 +265,7 @@ export class RunService {
 
   private async recordOutcome(walk: RunWalk): Promise<void> {
     const run = await this.recorder.recordEnd(walk);
+    walk.runClaim?.spend();
     this.remember(walk);
     walk.live.finish(run, walk.refusal);
   }

@@ -8,6 +8,7 @@ import { Clock, EventBus, RateCounter, SecretKey } from '../domain/ports.js';
 import { IdempotencyStore, RunStore } from '../domain/stores.js';
 import { LOGGER_TOKEN } from '../logging/logger.js';
 import { Metrics } from '../metrics/metrics.js';
+import { KeyBudgets } from '../auth/key-budgets.js';
 import { RateLimits } from '../auth/rate-limits.js';
 import { Catalogue } from '../commands/catalogue.js';
 import { Admission } from './admission.js';
@@ -46,7 +47,7 @@ import { type RunRooms, RunService } from './run.service.js';
     {
       provide: RunService,
       inject: [
-        ...[Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, RunExecution],
+        ...[Catalogue, IdempotencyLedger, RateCounter, KeyBudgets, Admission, ResultCache, RunExecution],
         ...[OutcomeBacklog, AuditLog, Db, EventBus, Metrics, Clock],
       ],
       useFactory: (...rooms: Tuple) => new RunService(roomsOf(rooms)),
@@ -67,7 +68,7 @@ import { type RunRooms, RunService } from './run.service.js';
 export class RunsModule {}
 
 type Tuple = [
-  ...[Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, RunExecution],
+  ...[Catalogue, IdempotencyLedger, RateCounter, KeyBudgets, Admission, ResultCache, RunExecution],
   ...[OutcomeBacklog, AuditLog, Db, EventBus, Metrics, Clock],
 ];
 
@@ -75,6 +76,7 @@ function roomsOf([
   catalogue,
   idempotency,
   rates,
+  budgets,
   admission,
   cache,
   execution,
@@ -85,5 +87,5 @@ function roomsOf([
   metrics,
   clock,
 ]: Tuple): RunRooms {
-  return { catalogue, idempotency, rates, admission, cache, execution, backlog, audit, db, events, metrics, clock };
+  return { catalogue, idempotency, rates, budgets, admission, cache, execution, backlog, audit, db, events, metrics, clock };
 }

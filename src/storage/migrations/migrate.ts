@@ -4,12 +4,14 @@ import { GatewayError } from '../../domain/errors.js';
 import { firstSchema } from './0001-first-schema.js';
 import { idempotencyKeys } from './0002-idempotency-keys.js';
 import { leanIndexes } from './0003-lean-indexes.js';
+import { keysWithBounds } from './0004-keys-with-bounds.js';
 
 /** Every step of the schema, oldest first. A released step never changes; a new one is added below. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-first-schema': firstSchema,
   '0002-idempotency-keys': idempotencyKeys,
   '0003-lean-indexes': leanIndexes,
+  '0004-keys-with-bounds': keysWithBounds,
 };
 
 /**

@@ -189,6 +189,15 @@ export class SqliteWriter {
       case 'key.touch':
         statements.touchKey.run(write.row);
         return;
+      case 'key.change':
+        mustChange(statements.changeKey.run(write.row), 'The key has been revoked.');
+        return;
+      case 'key.rotate':
+        mustChange(statements.rotateKey.run(write.row), 'The key has been revoked.');
+        return;
+      case 'key.spend':
+        mustChange(statements.spendKey.run(write.row), 'The key has had all its runs.');
+        return;
       case 'audit.append': {
         const { values, head } = chained(write.values, this.head);
         statements.insertAuditEntry.runWith(values);
