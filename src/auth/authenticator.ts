@@ -15,8 +15,6 @@ import { holderOf, haveSameRights } from './key-rights.js';
 const TOUCH_EVERY_MS = 60_000;
 /** Compared against where there is no secret, so that it takes as long as a wrong one. */
 const NO_HASH = '0'.repeat(64);
-/** No key has an id like this one. */
-const NOBODY = '-'.repeat(12);
 const ANONYMOUS = Promise.resolve(undefined);
 const NOT_VALID = 'The API key is not valid.';
 
@@ -37,7 +35,8 @@ export class Authenticator {
   /** Key id and generation of its secret → when the last use was written. */
   private readonly touched = new LRUCache<string, number>({ max: 10_000 });
   /** Id of a key that there is: looked up where a guess names none. */
-  private decoy = NOBODY;
+  private decoy = '';
+  private guesses = 0;
 
   constructor(
     private readonly keys: KeyStore,
@@ -97,9 +96,12 @@ export class Authenticator {
     return typeof parent === 'string' ? parent : holderOf(key, generation, address, parent);
   }
 
-  /** Every guess costs one look-up that finds a key and one that finds none, whether its id was right or not. */
+  /**
+   * Every guess costs one look-up that finds a key and one that finds none, whether its id was right or not. What finds none has another
+   * name each time, as guesses have: what was looked up a moment ago is found faster.
+   */
   private async refuseGuess(key: ApiKey | undefined): Promise<GatewayError> {
-    await this.keys.find(key ? NOBODY : this.decoy);
+    await this.keys.find(key ? `-${++this.guesses}` : this.decoy);
     if (key) this.decoy = key.id;
     return this.refusal(key ? 'wrong' : 'unknown');
   }

@@ -44,9 +44,15 @@ export class RateLimits {
     private readonly observer: AuthObserver,
   ) {}
 
-  /** Spends one request from the window of the address; undefined when limits are off. What it means is up to the caller. */
-  spendFromAddress(address: string): Promise<Budget | undefined> {
-    return this.rules.enabled ? this.spend('address', addressBucket(address)) : UNLIMITED;
+  /**
+   * Spends one request from a window of the address, of which there are two: for requests with a valid key, and for all others.
+   * Undefined when limits are off. What it means is up to the caller.
+   */
+  spendFromAddress(address: string, hasKey = true): Promise<Budget | undefined> {
+    if (!this.rules.enabled) return UNLIMITED;
+    return hasKey
+      ? this.spend('address', addressBucket(address))
+      : this.counter.spend(`stranger:${addressBucket(address)}`, this.rules.rates.address);
   }
 
   /** Spends one request from the window of the key, and of each that it was made from; undefined when limits are off. */
