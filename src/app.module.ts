@@ -122,6 +122,7 @@ function observeAuth(metrics: Metrics, logger: Logger): AuthObserver {
     authFailed: (reason) => metrics.authFailures.inc({ reason }),
     rateLimited: (scope) => metrics.rateLimited.inc({ scope }),
     touchFailed: (error) => logger.warn({ err: error }, 'the last use of a key could not be noted'),
+    watchFailed: (error) => logger.warn({ err: error }, 'whether the keys of open answers still hold could not be looked up'),
   };
 }
 

@@ -10,6 +10,7 @@ import { recordRefusals } from './audit/record-refusals.js';
 import { RefusalLedger } from './audit/refusal-ledger.js';
 import { AccessGate } from './auth/access-gate.js';
 import { guardRoutes } from './auth/guard-routes.js';
+import { OpenAnswers } from './auth/open-answers.js';
 import type { Settings } from './config/settings.schema.js';
 import { SettingsError } from './config/settings.js';
 import type { GatewayError } from './domain/errors.js';
@@ -185,7 +186,7 @@ async function addHooks(app: NestFastifyApplication, { settings, logger, headers
       exposedHeaders: EXPOSED_HEADERS,
     });
   }
-  guardRoutes(fastify, app.get(AccessGate), settings);
+  guardRoutes(fastify, { gate: app.get(AccessGate), answers: app.get(OpenAnswers), settings });
   acceptJsonBodies(fastify);
   unwrapAnswers(fastify);
 }

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
-import type { CreatedKeyView, KeyView } from '../src/auth/auth.schemas.js';
+import type { CreatedKeyView, KeyView, RotatedKeyView } from '../src/auth/auth.schemas.js';
 import { parseKey } from '../src/auth/key-format.js';
 import type { AuditVerdict } from '../src/domain/audit.js';
 import type { Problem } from '../src/domain/errors.js';
@@ -50,6 +50,7 @@ describe('sallyport', () => {
       'frobnicate',
       'keys frobnicate',
       'keys create x --role king',
+      'keys rotate',
       'keys revoke',
       'check --frob',
       'run',
@@ -254,6 +255,29 @@ describe('sallyport keys', () => {
     expect(server.stdout).not.toContain('slp_');
     expect((await (await server.as(key.key)).get('/auth/me')).status).toBe(200);
     expect((await (await server.as(otherKey)).get('/auth/me')).status).toBe(401);
+  });
+
+  it('rotates keys; a server on the same folder takes the new secret at once, and ends what the old one had open', async () => {
+    const place = home();
+    const server = await place.serve();
+    const old =
+      (await place.run(['keys', 'create', 'turning', '--address', '127.0.0.0/8', '--budget', '9'])).stdout.split('\n', 1)[0] ?? '';
+    const id = parseKey(old)?.id ?? '';
+    const stream = (await server.as(old)).post('/stream', { command: 'sleeper' }).then(Date.now, Date.now);
+    const rotated = await place.run(['keys', 'rotate', id, '--overlap', '0s']);
+    const rotatedAt = Date.now();
+    expect(rotated.stdout).toMatch(/^slp_\w+\n\nThis is the only time the key is shown\. The old one is taken until \S+Z\.\n$/);
+    expect((await stream) - rotatedAt).toBeLessThan(2_000);
+    const key = rotated.stdout.split('\n', 1)[0] ?? '';
+    expect((await (await server.as(key)).get('/auth/me')).body).toMatchObject({ id, budget: { limit: 9 } });
+    expect((await (await server.as(old)).get('/auth/me')).status).toBe(401);
+    expect(await place.run(['keys', 'rotate', id, '--overlap', 'long'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('overlap: '),
+    });
+    const remote = ['--url', await server.url(), '--json'];
+    const again = await place.run(['keys', 'rotate', id, ...remote], { SALLYPORT_KEY: place.adminKey, DATA_DIR: '/nonexistent' });
+    expect(json<RotatedKeyView>(again)).toMatchObject({ id, key: expect.stringContaining(id) });
   });
 
   it('refuses what cannot be: an unknown key, the last admin, a past expiry', async () => {

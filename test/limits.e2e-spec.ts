@@ -130,7 +130,8 @@ describe('rates', () => {
     const callers = await times(10, async () => gateway.with(await gateway.newKey()));
     const statuses = (await times(1_000, (index) => callers[index % 10]!.get('/auth/me'))).map(({ status }) => status);
     expect(statuses.filter((status) => status === 200)).toHaveLength(50);
-    expect((await gateway.anonymous().get('/nowhere')).status).toBe(429);
+    expect((await callers[0]!.get('/nowhere')).status).toBe(404);
+    expect((await callers[0]!.get('/auth/me')).status).toBe(429);
   });
 
   it('says in headers what is left, and in a refusal when to come back', async () => {

@@ -340,7 +340,7 @@ describe('an address that leads nowhere', () => {
     ['PUT', '/run', 'POST'],
     ['DELETE', '/runs', 'GET, HEAD'],
     ['POST', '/runs/x', 'GET, HEAD'],
-    ['PATCH', '/auth/keys/x', 'GET, HEAD, DELETE'],
+    ['PUT', '/auth/keys/x', 'GET, HEAD, PATCH, DELETE'],
     ['OPTIONS', '/run', 'POST'],
   ])('answers %s %s with 405 and the methods it takes', async (method, path, allow) => {
     const answer = await (

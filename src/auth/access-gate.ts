@@ -1,6 +1,6 @@
 import { GatewayError } from '../domain/errors.js';
 import type { Budget } from '../domain/ports.js';
-import { type Principal, type Role, roleAtLeast } from '../domain/principal.js';
+import { type Principal, roleAtLeast } from '../domain/principal.js';
 import type { RouteAccess } from '../http/route-access.js';
 import type { RateScope } from './auth-observer.js';
 import type { Authenticator } from './authenticator.js';
@@ -25,10 +25,17 @@ export interface GateRequest {
   announce(headers: Readonly<Record<string, string>>): void;
 }
 
+/** What a request's key makes of its sender; neither for one without a key. */
+interface Sender {
+  readonly principal?: Principal | undefined;
+  readonly refusal?: GatewayError;
+}
+
 /**
  * The first gate: who asks, may they use this route, have they asked too often. It stands before the body is read, in this order:
- * limit of the address → key → role → limit of the key. So an address that guesses keys is slowed down and causes no lookups,
- * and nobody can use up the window of a key they do not hold. Whatever it throws keeps the request out.
+ * key → limit of the address → role → limit of the key. An address has two windows, one for requests with a valid key and one for all
+ * others: whoever guesses keys is slowed down and locks out nobody, neither from elsewhere nor from behind the same address. And nobody
+ * can use up the window of a key they do not hold. Whatever it throws keeps the request out.
  */
 export class AccessGate {
   constructor(
@@ -43,21 +50,28 @@ export class AccessGate {
   async enter(request: GateRequest): Promise<Principal | undefined> {
     const { access, address } = request;
     if (request.exempt && isAnonymous(request)) return undefined;
-    const spent = this.note(request, {}, 'address', await this.limits.spendFromAddress(address));
+    const { principal, refusal } = await this.identify(request);
+    const spent = this.note(request, {}, 'address', await this.limits.spendFromAddress(address, principal !== undefined));
     if (access === undefined) throw new GatewayError('forbidden', 'This route does not declare who may use it, so nobody may.');
-    if (access === 'public') return undefined;
-    const principal = await (access === 'optional'
-      ? this.authenticator.authenticateIfGiven(request.rawHeaders, address)
-      : this.authorise(request, access));
-    if (principal) this.note(request, spent, 'key', await this.limits.spendFromKey(principal));
+    if (refusal) throw refusal;
+    if (!principal || access === 'public') return undefined;
+    request.identify?.(principal);
+    if (access !== 'optional' && !roleAtLeast(principal.role, access))
+      throw new GatewayError('forbidden', `This takes a key of the role ${access} or higher.`);
+    this.note(request, spent, 'key', await this.limits.spendFromKey(principal));
     return principal;
   }
 
-  private async authorise(request: GateRequest, needed: Role): Promise<Principal> {
-    const principal = await this.authenticator.authenticate(request.rawHeaders, request.address);
-    request.identify?.(principal);
-    if (!roleAtLeast(principal.role, needed)) throw new GatewayError('forbidden', `This takes a key of the role ${needed} or higher.`);
-    return principal;
+  /** Looks at no key where none is asked for. */
+  private async identify({ access, rawHeaders, address }: GateRequest): Promise<Sender> {
+    if (access === undefined || access === 'public') return {};
+    try {
+      if (access === 'optional') return { principal: await this.authenticator.authenticateIfGiven(rawHeaders, address) };
+      return { principal: await this.authenticator.authenticate(rawHeaders, address) };
+    } catch (error) {
+      if (error instanceof GatewayError) return { refusal: error };
+      throw error;
+    }
   }
 
   /** Tells the answer's headers before it may throw. */

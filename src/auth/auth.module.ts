@@ -7,7 +7,9 @@ import { AccessGate } from './access-gate.js';
 import { AuthController } from './auth.controller.js';
 import { AuthObserver } from './auth-observer.js';
 import { Authenticator } from './authenticator.js';
+import { KeyBudgets } from './key-budgets.js';
 import { KeyService } from './key.service.js';
+import { OpenAnswers } from './open-answers.js';
 import { type RateLimitRules, RateLimits } from './rate-limits.js';
 
 /** Keys, roles and rate limits. Expects the ports of the domain and {@link AuthObserver} from a global module. */
@@ -31,9 +33,19 @@ export class AuthModule {
         useFactory: (counter: RateCounter, observer: AuthObserver) => new RateLimits(counter, rules, observer),
       },
       {
+        provide: KeyBudgets,
+        inject: [KeyStore, Clock],
+        useFactory: (...ports: [KeyStore, Clock]) => new KeyBudgets(...ports),
+      },
+      {
         provide: AccessGate,
         inject: [Authenticator, RateLimits],
         useFactory: (...rooms: [Authenticator, RateLimits]) => new AccessGate(...rooms),
+      },
+      {
+        provide: OpenAnswers,
+        inject: [Authenticator, AuthObserver],
+        useFactory: (...rooms: [Authenticator, AuthObserver]) => new OpenAnswers(...rooms),
       },
     ];
     return { module: AuthModule, controllers: [AuthController], providers: services, exports: services.map(({ provide }) => provide) };

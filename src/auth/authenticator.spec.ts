@@ -16,6 +16,7 @@ class Notes extends AuthObserver {
     this.failures.push(reason);
   }
   rateLimited(): void {}
+  watchFailed(): void {}
   touchFailed(error: unknown): void {
     this.touchFailures.push(error);
   }
@@ -57,6 +58,7 @@ describe('a valid key', () => {
       role: 'operator',
       scopes: ['git.*'],
       address: '192.0.2.1',
+      generation: 0,
     });
     expect(notes.failures).toEqual([]);
   });

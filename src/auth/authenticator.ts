@@ -5,13 +5,15 @@ import { GatewayError } from '../domain/errors.js';
 import type { Clock } from '../domain/ports.js';
 import type { ApiKey, Principal } from '../domain/principal.js';
 import type { KeyStore } from '../domain/stores.js';
+import { isWithin } from '../http/address-ranges.js';
 import type { AuthFailure, AuthObserver } from './auth-observer.js';
 import { type Credentials, readCredentials } from './credentials.js';
 import { hashSecret, parseKey } from './key-format.js';
-import { isExpired } from './key-life.js';
+import { isExpired, isInOverlap } from './key-life.js';
+import { holderOf, haveSameRights } from './key-rights.js';
 
 const TOUCH_EVERY_MS = 60_000;
-/** Compared against when there is no such key, so that it takes as long as a wrong secret. */
+/** Compared against where there is no secret, so that it takes as long as a wrong one. */
 const NO_HASH = '0'.repeat(64);
 const ANONYMOUS = Promise.resolve(undefined);
 const NOT_VALID = 'The API key is not valid.';
@@ -22,14 +24,19 @@ const DETAILS: Readonly<Record<AuthFailure, string>> = {
   malformed: 'The text sent is no API key: its form or its checksum is wrong.',
   unknown: NOT_VALID,
   wrong: NOT_VALID,
+  rotated: NOT_VALID,
   revoked: NOT_VALID,
   expired: NOT_VALID,
+  address: NOT_VALID,
 };
 
 /** Turns a key into the principal that everything behind the door trusts. */
 export class Authenticator {
-  /** Key id → when its last use was written. */
+  /** Key id and generation of its secret → when the last use was written. */
   private readonly touched = new LRUCache<string, number>({ max: 10_000 });
+  /** Id of a key that there is: looked up where a guess names none. */
+  private decoy = '';
+  private guesses = 0;
 
   constructor(
     private readonly keys: KeyStore,
@@ -59,10 +66,44 @@ export class Authenticator {
     const parts = credentials.kind === 'key' ? parseKey(credentials.text) : undefined;
     if (!parts) throw this.refusal('malformed');
     const key = await this.keys.find(parts.id);
-    const failure = judge(key, parts.secret, this.clock.now());
-    if (!key || failure) throw this.refusal(failure ?? 'unknown');
-    this.touch(key.id);
-    return { id: key.id, name: key.name, role: key.role, scopes: key.scopes, address };
+    const generation = provenGeneration(key, parts.secret);
+    if (!key || generation === undefined) throw await this.refuseGuess(key);
+    const holder = await this.standing(key, generation, address);
+    if (typeof holder === 'string') throw this.refusal(holder);
+    this.touch(key.id, generation);
+    return holder;
+  }
+
+  /**
+   * Whether what let the caller in still holds, and lets it do the same: neither its key nor one above it has ended or changed its rights,
+   * and the secret that it came with is still one of the key's.
+   * @throws GatewayError `storage_unavailable`
+   */
+  async stillHolds(principal: Principal): Promise<boolean> {
+    const key = await this.keys.find(principal.id);
+    if (!key) return false;
+    const holder = await this.standing(key, principal.generation ?? key.generation, principal.address);
+    return typeof holder !== 'string' && haveSameRights(holder, principal);
+  }
+
+  /** The holder of the key, or why it is none now. */
+  private async standing(key: ApiKey, generation: number, address: string): Promise<Principal | AuthFailure> {
+    const failure = judge(key, generation, address, this.clock.now());
+    if (failure) return failure;
+    if (key.parentId === null) return holderOf(key, generation, address, null);
+    const above = await this.keys.find(key.parentId);
+    const parent = above ? await this.standing(above, above.generation, address) : 'revoked';
+    return typeof parent === 'string' ? parent : holderOf(key, generation, address, parent);
+  }
+
+  /**
+   * Every guess costs one look-up that finds a key and one that finds none, whether its id was right or not. What finds none has another
+   * name each time, as guesses have: what was looked up a moment ago is found faster.
+   */
+  private async refuseGuess(key: ApiKey | undefined): Promise<GatewayError> {
+    await this.keys.find(key ? `-${++this.guesses}` : this.decoy);
+    if (key) this.decoy = key.id;
+    return this.refusal(key ? 'wrong' : 'unknown');
   }
 
   private refusal(reason: AuthFailure, detail = DETAILS[reason]): GatewayError {
@@ -70,21 +111,35 @@ export class Authenticator {
     return new GatewayError('unauthenticated', detail);
   }
 
-  /** Notes the use of a key, at most once a minute. Requests do not wait for it. */
-  private touch(id: string): void {
+  /** Notes the use of a secret, at most once a minute. Requests do not wait for it. */
+  private touch(id: string, generation: number): void {
     const now = this.clock.monotonic();
-    const last = this.touched.get(id);
+    const name = generation === 0 ? id : `${id} ${generation}`;
+    const last = this.touched.get(name);
     if (last !== undefined && now - last < TOUCH_EVERY_MS) return;
-    this.touched.set(id, now);
-    this.db.commit([{ kind: 'key.touch', id, at: this.clock.now() }]).catch((error: unknown) => this.observer.touchFailed(error));
+    this.touched.set(name, now);
+    this.decoy = id;
+    const write = { kind: 'key.touch', id, at: this.clock.now(), generation } as const;
+    this.db.commit([write]).catch((error: unknown) => this.observer.touchFailed(error));
   }
 }
 
-/** Compares in constant time first, so that nothing about the key shows before the secret is proven. */
-function judge(key: ApiKey | undefined, secret: string, now: string): AuthFailure | undefined {
-  const genuine = timingSafeEqual(Buffer.from(hashSecret(secret), 'latin1'), Buffer.from(key?.secretHash ?? NO_HASH, 'latin1'));
-  if (!key) return 'unknown';
-  if (!genuine) return 'wrong';
+/**
+ * The generation of the key's secret that this is; undefined for none of them. Compares with both in constant time, so that nothing
+ * about the key shows before the secret is proven.
+ */
+function provenGeneration(key: ApiKey | undefined, secret: string): number | undefined {
+  const given = Buffer.from(hashSecret(secret), 'latin1');
+  const isPresent = timingSafeEqual(given, Buffer.from(key?.secretHash ?? NO_HASH, 'latin1'));
+  const isPrevious = timingSafeEqual(given, Buffer.from(key?.previous?.secretHash ?? NO_HASH, 'latin1'));
+  if (!key || !(isPresent || isPrevious)) return undefined;
+  return isPresent ? key.generation : key.generation - 1;
+}
+
+/** Why the key does not open the door to somebody who has its secret. */
+function judge(key: ApiKey, generation: number, address: string, now: string): AuthFailure | undefined {
   if (key.revokedAt !== null) return 'revoked';
-  return isExpired(key, now) ? 'expired' : undefined;
+  if (isExpired(key, now)) return 'expired';
+  if (generation !== key.generation && !isInOverlap(key, generation, now)) return 'rotated';
+  return key.addresses && !isWithin(address, key.addresses) ? 'address' : undefined;
 }

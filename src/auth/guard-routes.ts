@@ -2,6 +2,14 @@ import type { FastifyInstance } from 'fastify';
 import type { Settings } from '../config/settings.schema.js';
 import type { RouteMark } from '../http/route-access.js';
 import type { Access, AccessGate } from './access-gate.js';
+import type { OpenAnswers } from './open-answers.js';
+
+/** What stands at the door, and what looks after those who are in. */
+export interface Guards {
+  readonly gate: AccessGate;
+  readonly answers: OpenAnswers;
+  readonly settings: AccessSettings;
+}
 
 type AccessSettings = Pick<Settings, 'METRICS_ACCESS' | 'DOCS_ACCESS'>;
 
@@ -9,7 +17,7 @@ type AccessSettings = Pick<Settings, 'METRICS_ACCESS' | 'DOCS_ACCESS'>;
  * Puts the gate in front of every route, before its body is read: routes of controllers, of plugins, and addresses that lead
  * nowhere (which cost their address a request, so that probing for routes is slowed down).
  */
-export function guardRoutes(fastify: FastifyInstance, gate: AccessGate, settings: AccessSettings): void {
+export function guardRoutes(fastify: FastifyInstance, { gate, answers, settings }: Guards): void {
   fastify.addHook('onRequest', async (request, reply) => {
     const { destination } = request;
     const mark = destination.isRoute ? destination.mark : UNROUTED;
@@ -21,7 +29,9 @@ export function guardRoutes(fastify: FastifyInstance, gate: AccessGate, settings
       identify: (principal) => void (request.principal = principal),
       announce: (headers) => void reply.headers(headers),
     });
-    if (principal) request.principal = principal;
+    if (!principal) return;
+    request.principal = principal;
+    answers.watch(reply.raw, principal);
   });
 }
 

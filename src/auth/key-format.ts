@@ -28,7 +28,11 @@ export interface GeneratedKey extends KeyParts {
 }
 
 export function generateKey(): GeneratedKey {
-  const id = randomText(ID_LENGTH);
+  return generateSecret(randomText(ID_LENGTH));
+}
+
+/** A key of this id with a new secret. */
+export function generateSecret(id: string): GeneratedKey {
   const secret = randomText(SECRET_LENGTH);
   return { id, secret, text: formatKey({ id, secret }), secretHash: hashSecret(secret) };
 }

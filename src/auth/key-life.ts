@@ -9,3 +9,8 @@ export function isExpired(key: ApiKey, now: string): boolean {
 export function isAlive(key: ApiKey, now: string): boolean {
   return key.revokedAt === null && !isExpired(key, now);
 }
+
+/** Whether the secret of this generation was replaced by a rotation and is still taken. */
+export function isInOverlap({ generation, previous }: ApiKey, asked: number, now: string): boolean {
+  return asked === generation - 1 && previous !== null && now < previous.validUntil;
+}

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Rate } from '../domain/command.js';
+import type { Rate } from '../domain/rate.js';
 import { type Budget, type Clock, RateCounter } from '../domain/ports.js';
 
 interface Window {

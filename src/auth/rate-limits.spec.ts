@@ -14,6 +14,7 @@ class Refusals extends AuthObserver {
     this.scopes.push(scope);
   }
   touchFailed(): void {}
+  watchFailed(): void {}
 }
 
 function limitsOf(rules: Partial<RateLimitRules> = {}) {

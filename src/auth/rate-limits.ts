@@ -1,5 +1,5 @@
 import type { Settings } from '../config/settings.schema.js';
-import type { Rate } from '../domain/command.js';
+import type { Rate } from '../domain/rate.js';
 import { GatewayError } from '../domain/errors.js';
 import type { Budget, RateCounter } from '../domain/ports.js';
 import type { Principal } from '../domain/principal.js';
@@ -18,7 +18,12 @@ export function rateLimitRules(
 }
 
 /** Budgets of the windows that a request has spent from. */
-export type Budgets = Readonly<Partial<Record<RateScope, Budget>>>;
+export type Budgets = Readonly<Partial<Record<RateScope, SpentBudget>>>;
+
+/** With the length of its window where that is a key's own. */
+export interface SpentBudget extends Budget {
+  readonly windowSeconds?: number;
+}
 
 /** A limit as callers see it. */
 export interface LimitLeft {
@@ -39,14 +44,21 @@ export class RateLimits {
     private readonly observer: AuthObserver,
   ) {}
 
-  /** Spends one request from the window of the address; undefined when limits are off. What it means is up to the caller. */
-  spendFromAddress(address: string): Promise<Budget | undefined> {
-    return this.rules.enabled ? this.spend('address', addressBucket(address)) : UNLIMITED;
+  /**
+   * Spends one request from a window of the address, of which there are two: for requests with a valid key, and for all others.
+   * Undefined when limits are off. What it means is up to the caller.
+   */
+  spendFromAddress(address: string, hasKey = true): Promise<Budget | undefined> {
+    if (!this.rules.enabled) return UNLIMITED;
+    return hasKey
+      ? this.spend('address', addressBucket(address))
+      : this.counter.spend(`stranger:${addressBucket(address)}`, this.rules.rates.address);
   }
 
-  /** Spends one request from the window of the key; undefined when limits are off. */
-  spendFromKey(principal: Principal): Promise<Budget | undefined> {
-    return this.rules.enabled ? this.spend('key', principal.id) : UNLIMITED;
+  /** Spends one request from the window of the key, and of each that it was made from; undefined when limits are off. */
+  spendFromKey(principal: Principal): Promise<SpentBudget | undefined> {
+    if (!this.rules.enabled) return UNLIMITED;
+    return principal.bounds ? this.spendFromLine(principal) : this.spend('key', principal.id);
   }
 
   /** @throws GatewayError `rate_limited` when the key's window is used up */
@@ -66,7 +78,10 @@ export class RateLimits {
 
   /** `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11) for the windows spent from. */
   headers(budgets: Budgets): Readonly<Record<string, string>> {
-    const spent = SCOPES.flatMap((scope) => (budgets[scope] ? [{ scope, budget: budgets[scope], window: this.windowSeconds(scope) }] : []));
+    const spent = SCOPES.flatMap((scope) => {
+      const budget = budgets[scope];
+      return budget ? [{ scope, budget, window: budget.windowSeconds ?? this.windowSeconds(scope) }] : [];
+    });
     if (spent.length === 0) return {};
     return {
       'ratelimit-policy': spent.map(({ scope, budget, window }) => `"${scope}";q=${budget.limit};w=${window}`).join(', '),
@@ -77,17 +92,35 @@ export class RateLimits {
   /** What the principal has left, without spending; null when limits are off. */
   async left(principal: Principal): Promise<Readonly<Record<RateScope, LimitLeft>> | null> {
     if (!this.rules.enabled) return null;
-    const [key, address] = await Promise.all([this.look('key', principal.id), this.look('address', addressBucket(principal.address))]);
+    const { rates } = this.rules;
+    const [key, address] = await Promise.all([
+      this.look(`key:${principal.id}`, this.rateOf(principal)),
+      this.look(`address:${addressBucket(principal.address)}`, rates.address),
+    ]);
     return { key, address };
+  }
+
+  /** @returns the tightest of the windows; one that is used up keeps the rest of the line from being spent from */
+  private async spendFromLine(principal: Principal): Promise<SpentBudget> {
+    const rate = this.rateOf(principal);
+    const own = { ...(await this.counter.spend(`key:${principal.id}`, rate)), windowSeconds: Math.ceil(rate.windowMs / 1000) };
+    const parent = principal.bounds?.parent;
+    if (!parent || !own.allowed) return own;
+    const above = await this.spendFromLine(parent);
+    return above.allowed && own.remaining <= above.remaining ? own : above;
+  }
+
+  private rateOf({ bounds }: Principal): Rate {
+    return bounds?.rate ?? this.rules.rates.key;
   }
 
   private spend(scope: RateScope, bucket: string): Promise<Budget> {
     return this.counter.spend(`${scope}:${bucket}`, this.rules.rates[scope]);
   }
 
-  private async look(scope: RateScope, bucket: string): Promise<LimitLeft> {
-    const { limit, remaining, resetSeconds } = await this.counter.peek(`${scope}:${bucket}`, this.rules.rates[scope]);
-    return { limit, windowSeconds: this.windowSeconds(scope), remaining, resetSeconds };
+  private async look(bucket: string, rate: Rate): Promise<LimitLeft> {
+    const { limit, remaining, resetSeconds } = await this.counter.peek(bucket, rate);
+    return { limit, windowSeconds: Math.ceil(rate.windowMs / 1000), remaining, resetSeconds };
   }
 
   private windowSeconds(scope: RateScope): number {

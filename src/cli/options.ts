@@ -10,6 +10,13 @@ export interface CreateKeyOptions extends RemoteOptions {
   readonly role: Role;
   readonly scope?: string[];
   readonly expiresIn?: string;
+  readonly address?: string[];
+  readonly rate?: string;
+  readonly budget?: string;
+}
+
+export interface RotateKeyOptions extends RemoteOptions {
+  readonly overlap?: string;
 }
 
 export interface RotateOptions {

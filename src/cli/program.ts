@@ -5,7 +5,15 @@ import { VERSION } from '../config/version.js';
 import { ROLES } from '../domain/principal.js';
 import { GatewayError, toProblem } from '../domain/errors.js';
 import { CliFailure, describeProblem, EXIT_REFUSED } from './cli-failure.js';
-import type { CreateKeyOptions, ExportAuditOptions, RemoteOptions, RotateOptions, RunOptions, VerifyAuditOptions } from './options.js';
+import type {
+  CreateKeyOptions,
+  ExportAuditOptions,
+  RemoteOptions,
+  RotateKeyOptions,
+  RotateOptions,
+  RunOptions,
+  VerifyAuditOptions,
+} from './options.js';
 
 /** Exit codes: 0 done; 1 failed; 2 refused (bad usage, settings, arguments, rights); `run` passes its command's own code on. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
@@ -78,6 +86,9 @@ function addKeyCommands(program: Command): void {
     .addOption(keys.createOption('--role <role>', 'what it may do').choices(ROLES).default('operator'))
     .option('--scope <glob>', 'commands it may touch, such as git.*; may be given again', collect)
     .option('--expires-in <duration>', 'such as 12h or 30d')
+    .option('--address <range>', 'an address or CIDR range it may be used from; may be given again', collect)
+    .option('--rate <rate>', 'requests it may make, such as 30/min')
+    .option('--budget <runs>', 'runs a day (UTC)')
     .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
     .option('--json', 'as JSON')
     .action(async (name: string, options: CreateKeyOptions) => (await import('./keys.js')).createKey(name, options));
@@ -88,8 +99,15 @@ function addKeyCommands(program: Command): void {
     .option('--json', 'as JSON')
     .action(async (options: RemoteOptions) => (await import('./keys.js')).listKeys(options));
   keys
+    .command('rotate <id>')
+    .description('give a key another secret; its text is printed once')
+    .option('--overlap <duration>', 'how long the old secret is taken beside it; 1h unless given, 0s: not at all')
+    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option('--json', 'as JSON')
+    .action(async (id: string, options: RotateKeyOptions) => (await import('./keys.js')).rotateKey(id, options));
+  keys
     .command('revoke <id>')
-    .description('revoke a key')
+    .description('revoke a key and all that were made from it')
     .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
     .option('--json', 'as JSON')
     .action(async (id: string, options: RemoteOptions) => (await import('./keys.js')).revokeKey(id, options));

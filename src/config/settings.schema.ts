@@ -101,7 +101,7 @@ export const SETTINGS = {
   ),
   RATE_LIMIT_ENABLED: setting(flag, 'true', 'Whether requests are rate-limited'),
   RATE_LIMIT_PER_KEY: setting(rate, '100/min', 'Requests each key may make'),
-  RATE_LIMIT_PER_ADDRESS: setting(rate, '300/min', 'Requests each address may make, with or without a key (IPv6 by /64)'),
+  RATE_LIMIT_PER_ADDRESS: setting(rate, '300/min', 'Requests each address may make with valid keys, and as many without (IPv6 by /64)'),
   CONNECTIONS_PER_ADDRESS: setting(
     whole(0, 1_000_000),
     '512',

@@ -1,4 +1,4 @@
-import type { Rate } from '../domain/command.js';
+import type { Rate } from '../domain/rate.js';
 
 const DURATION_MS = { ms: 1, s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const SIZE_BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
@@ -21,6 +21,12 @@ export function parseDuration(text: string): number | undefined {
 /** `512B`, `64KiB`, `1MiB`, `5GiB` → bytes; undefined when the text is none of these. */
 export function parseSize(text: string): number | undefined {
   return quantity(text, SIZE_BYTES);
+}
+
+/** The rate as {@link parseRate} reads it. */
+export function formatRate({ count, windowMs }: Rate): string {
+  const unit = Object.entries(WINDOW_MS).find(([, length]) => length === windowMs)?.[0];
+  return unit === undefined ? `${count}/${windowMs}ms` : `${count}/${unit}`;
 }
 
 /** `100/min` (also `/s`, `/h`, `/d`) → a rate; undefined when the text is no rate. */

@@ -6,6 +6,8 @@ export const AUDIT_ACTIONS = [
   'run.intent',
   'run.outcome',
   'key.created',
+  'key.changed',
+  'key.rotated',
   'key.revoked',
   'gateway.started',
   'gateway.stopped',

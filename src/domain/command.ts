@@ -1,4 +1,5 @@
 import type { Role } from './principal.js';
+import type { Rate } from './rate.js';
 import type { ResourceLimits, Sandbox, SandboxProfile } from './sandbox.js';
 
 /** Dotted lower-case name, unique in the catalogue: `git.log`. */
@@ -18,12 +19,6 @@ export type Approval = (typeof APPROVALS)[number];
 
 export const OUTPUT_PARSERS = ['text', 'lines', 'json'] as const;
 export type OutputParser = (typeof OUTPUT_PARSERS)[number];
-
-/** A rate: at most `count` per `windowMs`. Written `30/min`. */
-export interface Rate {
-  readonly count: number;
-  readonly windowMs: number;
-}
 
 /** A declared operation, resolved and ready to run. Immutable; a reload makes new ones. */
 export interface Command {

@@ -2,7 +2,7 @@ import type { AuditRecord } from './audit.js';
 import type { AuditCheckpoint } from './audit-checkpoint.js';
 import type { IdempotencyClaim, IdempotencyRecord } from './idempotency.js';
 import type { Freeze, FreezeId } from './policy.js';
-import type { ApiKey } from './principal.js';
+import type { ApiKey, KeyChange } from './principal.js';
 import type { OutputChunk, Run, RunId } from './run.js';
 import type { SecretName, StoredSecret } from './secret.js';
 
@@ -28,7 +28,6 @@ export type Write =
     }
   | { readonly kind: 'key.insert'; readonly key: ApiKey }
   | { readonly kind: 'key.revoke'; readonly id: string; readonly at: string }
-  | { readonly kind: 'key.touch'; readonly id: string; readonly at: string }
   | { readonly kind: 'audit.append'; readonly record: AuditRecord; readonly at: string }
   | { readonly kind: 'audit.checkpoint'; readonly checkpoint: AuditCheckpoint }
   /**
@@ -42,7 +41,21 @@ export type Write =
   | { readonly kind: 'secret.rewrap'; readonly secrets: readonly StoredSecret[]; readonly keyBefore: string; readonly keyAfter: string }
   /** A `conflict` when its target has a switch already. */
   | { readonly kind: 'freeze.insert'; readonly freeze: Freeze }
-  | { readonly kind: 'freeze.remove'; readonly id: FreezeId };
+  | { readonly kind: 'freeze.remove'; readonly id: FreezeId }
+  /** Notes the use of the secret of this generation. */
+  | { readonly kind: 'key.touch'; readonly id: string; readonly at: string; readonly generation: number }
+  /** A revoked or unknown key is a `conflict`. */
+  | { readonly kind: 'key.change'; readonly id: string; readonly change: KeyChange }
+  /** Gives a key another secret; the present one is its previous until `previousUntil`. A revoked or unknown key is a `conflict`. */
+  | { readonly kind: 'key.rotate'; readonly id: string; readonly secretHash: string; readonly at: string; readonly previousUntil: string }
+  /** Counts a run against the bounds of a key; `conflict` when they are reached. `day` as in KeyUsage. */
+  | {
+      readonly kind: 'key.spend';
+      readonly id: string;
+      readonly day: string;
+      readonly budget: number | null;
+      readonly calls: number | null;
+    };
 
 /** The store as a place to write to. Whoever owns a rule decides what belongs into one transaction. */
 export abstract class Db {

@@ -33,6 +33,7 @@ export const ERRORS = {
   frozen: { status: 423, title: 'An admin has frozen this' },
   idempotency_mismatch: { status: 422, title: 'This idempotency key was used with another request' },
   rate_limited: { status: 429, title: 'Too many requests' },
+  budget_used_up: { status: 429, title: 'The key has had all its runs' },
   headers_too_large: { status: 431, title: 'The request headers are too large' },
   internal: { status: 500, title: 'Something went wrong on our side' },
   not_implemented: { status: 501, title: 'The server does not implement that' },

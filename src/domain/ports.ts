@@ -1,4 +1,4 @@
-import type { Rate } from './command.js';
+import type { Rate } from './rate.js';
 import type { Run } from './run.js';
 
 /** Time, so that tests can move it. */

@@ -2,7 +2,7 @@ import type { Page } from './audit.js';
 import type { CommandName } from './command.js';
 import type { IdempotencyKey, IdempotencyRecord } from './idempotency.js';
 import type { Freeze } from './policy.js';
-import type { ApiKey, PrincipalId } from './principal.js';
+import type { ApiKey, KeyUsage, PrincipalId } from './principal.js';
 import type { OutputChunk, Run, RunId, RunStatus } from './run.js';
 
 export interface RunQuery {
@@ -55,4 +55,10 @@ export abstract class KeyStore {
   abstract find(id: PrincipalId): Promise<ApiKey | undefined>;
   /** Oldest first. */
   abstract list(): Promise<readonly ApiKey[]>;
+  /** Oldest first, ended ones too. `cursor`: the id after which to go on. */
+  abstract page(query: { readonly limit: number; readonly cursor?: PrincipalId; readonly parentId?: PrincipalId }): Promise<Page<ApiKey>>;
+  /** Every key that was made from this one, from its children, and so on. */
+  abstract descendants(id: PrincipalId): Promise<readonly ApiKey[]>;
+  /** Undefined for a key that has run nothing since it was bounded. */
+  abstract usage(id: PrincipalId): Promise<KeyUsage | undefined>;
 }

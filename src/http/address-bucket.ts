@@ -17,7 +17,7 @@ export function addressBucket(address: string): string {
 }
 
 /** The eight 16-bit groups of a valid IPv6 address. */
-function groupsOf(address: string): number[] {
+export function groupsOf(address: string): number[] {
   const [head = '', tail] = address.split('::', 2);
   const front = parseGroups(head);
   if (tail === undefined) return front;

@@ -3,6 +3,7 @@ import type { Write } from '../domain/db.js';
 import type { GatewayError } from '../domain/errors.js';
 import type { IdempotencyClaim } from '../domain/idempotency.js';
 import type { Run, RunOutcome } from '../domain/run.js';
+import type { RunClaim } from '../auth/key-budgets.js';
 import type { RequestOrigin } from '../http/parameters.js';
 import { newId } from '../http/request-context.js';
 import type { Ticket } from './admission.js';
@@ -31,6 +32,8 @@ export class RunWalk {
   plan: KeptPlan | undefined;
   /** checkArguments: exactly what would run, where that is bound to a plan or an approval */
   seal: Seal | undefined;
+  /** admit: the run as it counts against the bounds of its caller's key, if that is bound */
+  runClaim: RunClaim | undefined;
   /** admit */
   cached: CachedResult | undefined;
   /** admit */

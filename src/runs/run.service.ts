@@ -6,7 +6,8 @@ import type { Clock, EventBus, RateCounter } from '../domain/ports.js';
 import type { PrincipalId } from '../domain/principal.js';
 import type { RunId } from '../domain/run.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { assertMayRun } from '../auth/permissions.js';
+import type { KeyBudgets, RunClaim } from '../auth/key-budgets.js';
+import { assertMayRun, pinArguments } from '../auth/permissions.js';
 import type { Catalogue } from '../commands/catalogue.js';
 import type { Admission } from './admission.js';
 import type { ApprovalDesk } from './approval-desk.js';
@@ -49,6 +50,7 @@ export interface RunRooms {
   readonly catalogue: Catalogue;
   readonly idempotency: IdempotencyLedger;
   readonly rates: RateCounter;
+  readonly budgets: KeyBudgets;
   readonly admission: Admission;
   readonly cache: ResultCache;
   readonly freezes: FreezeBook;
@@ -68,7 +70,7 @@ export interface RunRooms {
 export class RunService {
   private readonly steps: Readonly<Record<StepName, Step>> = {
     resolve: (walk) => this.resolve(walk),
-    authorise: ({ origin, command }) => assertMayRun(origin.principal, command),
+    authorise: (walk) => this.authorise(walk),
     recogniseRepeat: (walk) => this.rooms.idempotency.recognise(walk),
     checkArguments: (walk) => this.checkArguments(walk),
     applyPolicy: (walk) => this.applyPolicy(walk),
@@ -152,6 +154,7 @@ export class RunService {
 
   private leave(walk: Partial<RunWalk>): void {
     walk.ticket?.release();
+    walk.runClaim?.release();
     if (walk.live) this.underWay.delete(walk.live.run.id);
     this.rooms.idempotency.release(walk);
   }
@@ -172,6 +175,12 @@ export class RunService {
   private resolve(walk: RunWalk): void {
     this.assertAccepting();
     resolveCommand(walk, this.rooms.catalogue, this.rooms.plans);
+  }
+
+  private authorise(walk: RunWalk): void {
+    const { origin, command } = walk;
+    assertMayRun(origin.principal, command);
+    walk.args = pinArguments(origin.principal, command, walk.args);
   }
 
   private async checkArguments(walk: RunWalk): Promise<void> {
@@ -199,7 +208,17 @@ export class RunService {
     });
   }
 
-  private admit(walk: RunWalk): void {
+  private admit(walk: RunWalk): void | Promise<void> {
+    const claiming = this.rooms.budgets.claim(walk.origin.principal);
+    return claiming ? this.admitClaimed(walk, claiming) : this.enter(walk);
+  }
+
+  private async admitClaimed(walk: RunWalk, claiming: Promise<RunClaim>): Promise<void> {
+    walk.runClaim = await claiming;
+    this.enter(walk);
+  }
+
+  private enter(walk: RunWalk): void {
     const { command, preparation, origin } = walk;
     // Once more: a drain or a freeze may have begun meanwhile, and these look at those alone that are under way by then.
     this.assertAccepting();
@@ -231,9 +250,9 @@ export class RunService {
   /** Durable before anything starts. Where nothing is started (a cached result, an instant executor) it goes with the outcome. */
   private recordIntent(walk: RunWalk): void | Promise<void> {
     const { command, live, cached } = walk;
-    const writes = [...this.rooms.idempotency.writes(walk), this.recorder.intentOf(walk)];
+    const writes = [...this.rooms.idempotency.writes(walk), ...(walk.runClaim?.writes ?? []), this.recorder.intentOf(walk)];
     if (cached || (this.rooms.execution.isInstant(command) && !needsApproval(walk))) walk.unrecordedIntent = writes;
-    else return this.recorder.commit([{ kind: 'run.insert', run: live.run, output: [] }, ...writes]);
+    else return this.recorder.commit([{ kind: 'run.insert', run: live.run, output: [] }, ...writes]).then(() => walk.runClaim?.spend());
   }
 
   /** Sets the outcome of a run that nobody let start; else claims its slot only now. */
@@ -269,6 +288,7 @@ export class RunService {
 
   private async recordOutcome(walk: RunWalk): Promise<void> {
     const run = await this.recorder.recordEnd(walk);
+    walk.runClaim?.spend();
     this.remember(walk);
     walk.live.finish(run, walk.refusal);
   }

@@ -8,6 +8,7 @@ import { Clock, EventBus, RateCounter, SecretKey } from '../domain/ports.js';
 import { IdempotencyStore, RunStore } from '../domain/stores.js';
 import { LOGGER_TOKEN } from '../logging/logger.js';
 import { Metrics } from '../metrics/metrics.js';
+import { KeyBudgets } from '../auth/key-budgets.js';
 import { RateLimits } from '../auth/rate-limits.js';
 import { Catalogue } from '../commands/catalogue.js';
 import { Admission } from './admission.js';
@@ -55,7 +56,19 @@ import { type RunRooms, RunService } from './run.service.js';
     {
       provide: RunService,
       inject: [
-        ...[Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, FreezeBook, PlanBook, Sealer, ApprovalDesk, RunExecution],
+        ...[
+          Catalogue,
+          IdempotencyLedger,
+          RateCounter,
+          KeyBudgets,
+          Admission,
+          ResultCache,
+          FreezeBook,
+          PlanBook,
+          Sealer,
+          ApprovalDesk,
+          RunExecution,
+        ],
         ...[OutcomeBacklog, AuditLog, Db, EventBus, Metrics, Clock],
       ],
       useFactory: (...rooms: Tuple) => new RunService(roomsOf(rooms)),
@@ -76,7 +89,19 @@ import { type RunRooms, RunService } from './run.service.js';
 export class RunsModule {}
 
 type Tuple = [
-  ...[Catalogue, IdempotencyLedger, RateCounter, Admission, ResultCache, FreezeBook, PlanBook, Sealer, ApprovalDesk, RunExecution],
+  ...[
+    Catalogue,
+    IdempotencyLedger,
+    RateCounter,
+    KeyBudgets,
+    Admission,
+    ResultCache,
+    FreezeBook,
+    PlanBook,
+    Sealer,
+    ApprovalDesk,
+    RunExecution,
+  ],
   ...[OutcomeBacklog, AuditLog, Db, EventBus, Metrics, Clock],
 ];
 
@@ -84,6 +109,7 @@ function roomsOf([
   catalogue,
   idempotency,
   rates,
+  budgets,
   admission,
   cache,
   freezes,
@@ -95,5 +121,5 @@ function roomsOf([
 ]: Tuple): RunRooms {
   const [backlog, audit, db, events, metrics, clock] = rest;
   const policy = { freezes, plans, sealer, approvals };
-  return { catalogue, idempotency, rates, admission, cache, ...policy, execution, backlog, audit, db, events, metrics, clock };
+  return { catalogue, idempotency, rates, budgets, admission, cache, ...policy, execution, backlog, audit, db, events, metrics, clock };
 }

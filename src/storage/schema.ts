@@ -2,13 +2,14 @@ import { canonicalJson, type AuditAction, type AuditEntry } from '../domain/audi
 import type { AuditCheckpoint } from '../domain/audit-checkpoint.js';
 import type { IdempotencyRecord } from '../domain/idempotency.js';
 import type { Freeze, FreezeMode } from '../domain/policy.js';
-import type { ApiKey, Role } from '../domain/principal.js';
+import type { ApiKey, KeyUsage, Role } from '../domain/principal.js';
 import type { OutputChunk, OutputStream, Run, RunOutcome, RunStatus } from '../domain/run.js';
 import type { StoredSecret } from '../domain/secret.js';
 
 /** Tables as the queries see them: snake_case, JSON as text, truth as 0 and 1. */
 export interface Schema {
   api_keys: KeyRow;
+  key_usage: KeyUsageRow;
   runs: RunRow;
   run_outputs: OutputRow;
   audit_entries: AuditRow;
@@ -30,6 +31,27 @@ export interface KeyRow {
   expires_at: string | null;
   revoked_at: string | null;
   last_used_at: string | null;
+  /** JSON. */
+  addresses: string | null;
+  /** JSON. */
+  rate: string | null;
+  budget: number | null;
+  calls: number | null;
+  /** JSON. */
+  pins: string;
+  parent_id: string | null;
+  generation: number;
+  rotated_at: string | null;
+  previous_hash: string | null;
+  previous_until: string | null;
+  previous_used_at: string | null;
+}
+
+export interface KeyUsageRow {
+  key_id: string;
+  day: string;
+  day_runs: number;
+  runs: number;
 }
 
 export interface RunRow {
@@ -120,6 +142,17 @@ export function keyRow(key: ApiKey): KeyRow {
     expires_at: key.expiresAt,
     revoked_at: key.revokedAt,
     last_used_at: key.lastUsedAt,
+    addresses: key.addresses && JSON.stringify(key.addresses),
+    rate: key.rate && JSON.stringify(key.rate),
+    budget: key.budget,
+    calls: key.calls,
+    pins: JSON.stringify(key.pins),
+    parent_id: key.parentId,
+    generation: key.generation,
+    rotated_at: key.rotatedAt,
+    previous_hash: key.previous?.secretHash ?? null,
+    previous_until: key.previous?.validUntil ?? null,
+    previous_used_at: key.previous?.lastUsedAt ?? null,
   };
 }
 
@@ -135,7 +168,27 @@ export function keyOf(row: KeyRow): ApiKey {
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
     lastUsedAt: row.last_used_at,
+    addresses: row.addresses === null ? null : (JSON.parse(row.addresses) as string[]),
+    rate: row.rate === null ? null : (JSON.parse(row.rate) as ApiKey['rate']),
+    budget: row.budget,
+    calls: row.calls,
+    pins: row.pins === '{}' ? NO_PINS : (JSON.parse(row.pins) as ApiKey['pins']),
+    parentId: row.parent_id,
+    generation: row.generation,
+    rotatedAt: row.rotated_at,
+    previous: previousOf(row),
   };
+}
+
+const NO_PINS: ApiKey['pins'] = {};
+
+function previousOf({ previous_hash, previous_until, previous_used_at }: KeyRow): ApiKey['previous'] {
+  if (previous_hash === null || previous_until === null) return null;
+  return { secretHash: previous_hash, validUntil: previous_until, lastUsedAt: previous_used_at };
+}
+
+export function keyUsageOf({ day, day_runs, runs }: KeyUsageRow): KeyUsage {
+  return { day, dayRuns: day_runs, runs };
 }
 
 export function runRow(run: Run, owner: string): RunRow {

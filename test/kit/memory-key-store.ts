@@ -2,7 +2,8 @@ import type { AuditRecord } from '../../src/domain/audit.js';
 import { AuditLog } from '../../src/domain/audit-log.js';
 import { Db, type Write } from '../../src/domain/db.js';
 import { GatewayError } from '../../src/domain/errors.js';
-import type { ApiKey } from '../../src/domain/principal.js';
+import type { Page } from '../../src/domain/audit.js';
+import type { ApiKey, KeyUsage } from '../../src/domain/principal.js';
 import { KeyStore } from '../../src/domain/stores.js';
 
 /** Keys and audit records in memory: a key store, and the database that writes to it. */
@@ -10,6 +11,7 @@ export class MemoryKeyStore extends KeyStore {
   readonly keys = new Map<string, ApiKey>();
   readonly audited: AuditRecord[] = [];
   readonly commits: (readonly Write[])[] = [];
+  readonly usages = new Map<string, KeyUsage>();
   /** Ids that were asked for, in order. */
   readonly lookups: string[] = [];
   /** When set, every commit fails with it and writes nothing. */
@@ -27,6 +29,20 @@ export class MemoryKeyStore extends KeyStore {
     return Promise.resolve([...this.keys.values()].sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1)));
   }
 
+  async page({ limit, parentId }: { limit: number; parentId?: string }): Promise<Page<ApiKey>> {
+    const items = (await this.list()).filter((key) => parentId === undefined || key.parentId === parentId);
+    return { items: items.slice(0, limit), nextCursor: null };
+  }
+
+  async descendants(id: string): Promise<readonly ApiKey[]> {
+    const children = (await this.list()).filter(({ parentId }) => parentId === id);
+    return [...children, ...(await Promise.all(children.map((child) => this.descendants(child.id)))).flat()];
+  }
+
+  usage(id: string): Promise<KeyUsage | undefined> {
+    return Promise.resolve(this.usages.get(id));
+  }
+
   apply(write: Write): void {
     switch (write.kind) {
       case 'key.insert':
@@ -39,6 +55,17 @@ export class MemoryKeyStore extends KeyStore {
       case 'key.touch':
         this.change(write.id, { lastUsedAt: write.at });
         break;
+      case 'key.change':
+        this.change(write.id, write.change);
+        break;
+      case 'key.rotate':
+        this.rotate(write);
+        break;
+      case 'key.spend': {
+        const { day, dayRuns = 0, runs = 0 } = this.usages.get(write.id) ?? {};
+        this.usages.set(write.id, { day: write.day, dayRuns: day === write.day ? dayRuns + 1 : 1, runs: runs + 1 });
+        break;
+      }
       case 'audit.append':
         this.audited.push(write.record);
         break;
@@ -57,6 +84,13 @@ export class MemoryKeyStore extends KeyStore {
       case 'secret.rewrap':
         throw new Error(`${write.kind} is not for the keys`);
     }
+  }
+
+  private rotate({ id, secretHash, at, previousUntil }: Extract<Write, { kind: 'key.rotate' }>): void {
+    const key = this.keys.get(id);
+    if (!key) return;
+    const previous = { secretHash: key.secretHash, validUntil: previousUntil, lastUsedAt: key.lastUsedAt };
+    this.change(id, { secretHash, previous, rotatedAt: at, lastUsedAt: null, generation: key.generation + 1 });
   }
 
   private change(id: string, change: Partial<ApiKey>): void {

@@ -108,6 +108,15 @@ export function sampleKey(differences: Partial<ApiKey> = {}): ApiKey {
     expiresAt: null,
     revokedAt: null,
     lastUsedAt: null,
+    addresses: null,
+    rate: null,
+    budget: null,
+    calls: null,
+    pins: {},
+    parentId: null,
+    generation: 0,
+    rotatedAt: null,
+    previous: null,
     ...differences,
   };
 }

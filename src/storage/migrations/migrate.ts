@@ -4,18 +4,20 @@ import { GatewayError } from '../../domain/errors.js';
 import { firstSchema } from './0001-first-schema.js';
 import { idempotencyKeys } from './0002-idempotency-keys.js';
 import { leanIndexes } from './0003-lean-indexes.js';
+import { keysWithBounds } from './0004-keys-with-bounds.js';
 import { auditCheckpoints } from './0005-audit-checkpoints.js';
-import { secrets } from './0007-secrets.js';
 import { freezes } from './0006-freezes.js';
+import { secrets } from './0007-secrets.js';
 
 /** Every step of the schema, oldest first. A released step never changes; a new one is added below. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-first-schema': firstSchema,
   '0002-idempotency-keys': idempotencyKeys,
   '0003-lean-indexes': leanIndexes,
+  '0004-keys-with-bounds': keysWithBounds,
   '0005-audit-checkpoints': auditCheckpoints,
-  '0007-secrets': secrets,
   '0006-freezes': freezes,
+  '0007-secrets': secrets,
 };
 
 /**

@@ -5,7 +5,7 @@ import { finished, sampleRun } from '../../../test/kit/storage.js';
 import { CommitQueue } from './commit-queue.js';
 import { rowWrite, type RowWrite } from './row-write.js';
 
-const touch: RowWrite = { kind: 'key.touch', row: { id: 'k', at: 'now' } };
+const touch: RowWrite = { kind: 'key.touch', row: { id: 'k', at: 'now', generation: 0 } };
 const written = { kind: 'written', conflicts: [] } as const;
 const full = { kind: 'failed', reason: 'SQLITE_FULL', failStop: false } as const;
 const failStop = { kind: 'failed', reason: 'SQLITE_IOERR_FSYNC', failStop: true } as const;

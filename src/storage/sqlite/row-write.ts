@@ -32,18 +32,39 @@ export type RowWrite =
   | { readonly kind: 'idempotency.remove'; readonly rows: readonly OldIdempotencyRow[] }
   | { readonly kind: 'key.insert'; readonly row: KeyRow }
   | { readonly kind: 'key.revoke'; readonly row: KeyMark }
-  | { readonly kind: 'key.touch'; readonly row: KeyMark }
   | { readonly kind: 'audit.append'; readonly values: UnchainedAuditValues }
   | { readonly kind: 'audit.checkpoint'; readonly checkpoint: AuditCheckpoint }
   | { readonly kind: 'secret.put'; readonly row: SecretRow; readonly keyBefore: string | null }
   | { readonly kind: 'secret.remove'; readonly name: string }
   | { readonly kind: 'secret.rewrap'; readonly rows: readonly SecretRow[]; readonly change: SecretsKeyChange }
   | { readonly kind: 'freeze.insert'; readonly row: FreezeRow }
-  | { readonly kind: 'freeze.remove'; readonly id: string };
+  | { readonly kind: 'freeze.remove'; readonly id: string }
+  | { readonly kind: 'key.touch'; readonly row: KeyTouch }
+  | { readonly kind: 'key.change'; readonly row: KeyChangeRow }
+  | { readonly kind: 'key.rotate'; readonly row: KeyRotation }
+  | { readonly kind: 'key.spend'; readonly row: KeySpending };
 
 export interface KeyMark {
   readonly id: string;
   readonly at: string;
+}
+
+export interface KeyTouch extends KeyMark {
+  readonly generation: number;
+}
+
+export type KeyChangeRow = Pick<KeyRow, 'id' | 'name' | 'role' | 'scopes' | 'expires_at' | 'addresses' | 'rate' | 'budget'>;
+
+export interface KeyRotation extends KeyMark {
+  readonly secret_hash: string;
+  readonly previous_until: string;
+}
+
+export interface KeySpending {
+  readonly key_id: string;
+  readonly day: string;
+  readonly budget: number | null;
+  readonly calls: number | null;
 }
 
 /** A record, and the instant before which an older one of that key counts no more. */
@@ -84,7 +105,6 @@ export function rowWrite(write: Write, owner: string): RowWrite {
     case 'key.insert':
       return { kind: write.kind, row: keyRow(write.key) };
     case 'key.revoke':
-    case 'key.touch':
       return { kind: write.kind, row: { id: write.id, at: write.at } };
     case 'secret.put':
       return { kind: write.kind, row: secretRow(write.secret), keyBefore: write.keyBefore };
@@ -92,11 +112,35 @@ export function rowWrite(write: Write, owner: string): RowWrite {
       return { kind: write.kind, name: write.name };
     case 'secret.rewrap':
       return { kind: write.kind, rows: write.secrets.map(secretRow), change: { before: write.keyBefore, after: write.keyAfter } };
+    case 'key.touch':
+      return { kind: write.kind, row: { id: write.id, at: write.at, generation: write.generation } };
+    case 'key.change':
+      return { kind: write.kind, row: changedKey(write) };
+    case 'key.rotate': {
+      const { id, at, secretHash, previousUntil } = write;
+      return { kind: write.kind, row: { id, at, secret_hash: secretHash, previous_until: previousUntil } };
+    }
+    case 'key.spend':
+      return { kind: write.kind, row: { key_id: write.id, day: write.day, budget: write.budget, calls: write.calls } };
     case 'audit.append':
       return { kind: write.kind, values: unchained(write) };
     case 'audit.checkpoint':
       return write;
   }
+}
+
+function changedKey({ id, change }: Extract<Write, { kind: 'key.change' }>): KeyChangeRow {
+  const { name, role, scopes, expiresAt, addresses, rate, budget } = change;
+  return {
+    id,
+    name,
+    role,
+    scopes: JSON.stringify(scopes),
+    expires_at: expiresAt,
+    addresses: addresses && JSON.stringify(addresses),
+    rate: rate && JSON.stringify(rate),
+    budget,
+  };
 }
 
 /** Most runs are inserted when they are accepted, with nothing to tell yet. */

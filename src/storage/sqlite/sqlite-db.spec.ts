@@ -92,7 +92,7 @@ describe('the embedded store', () => {
     await store.db.commit([{ kind: 'key.insert', key }]);
     await store.db.commit([{ kind: 'key.revoke', id: key.id, at: '2026-02-01T00:00:00.000Z' }]);
     await store.db.commit([{ kind: 'key.revoke', id: key.id, at: '2026-03-01T00:00:00.000Z' }]);
-    await store.db.commit([{ kind: 'key.touch', id: key.id, at: '2026-01-31T00:00:00.000Z' }]);
+    await store.db.commit([{ kind: 'key.touch', id: key.id, at: '2026-01-31T00:00:00.000Z', generation: 0 }]);
     expect(await store.keys.find(key.id)).toEqual({
       ...key,
       revokedAt: '2026-02-01T00:00:00.000Z',

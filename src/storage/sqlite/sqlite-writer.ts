@@ -208,6 +208,15 @@ export class SqliteWriter {
       case 'freeze.remove':
         statements.removeFreeze.run({ id: write.id });
         return;
+      case 'key.change':
+        mustChange(statements.changeKey.run(write.row), 'The key has been revoked.');
+        return;
+      case 'key.rotate':
+        mustChange(statements.rotateKey.run(write.row), 'The key has been revoked.');
+        return;
+      case 'key.spend':
+        mustChange(statements.spendKey.run(write.row), 'The key has had all its runs.');
+        return;
       case 'audit.append': {
         const { values, head } = chained(write.values, this.head);
         statements.insertAuditEntry.runWith(values);

@@ -3,7 +3,7 @@ import type { AuditCheckpoint } from '../../domain/audit-checkpoint.js';
 import type { AuditRow, FreezeRow, IdempotencyRow, KeyRow, OutputRow, RunRow } from '../schema.js';
 import type { ChainHead } from './audit-chain.js';
 import { AUDIT_COLUMNS, END_COLUMNS, OPEN_RUN_COLUMNS, OUTPUT_COLUMNS, RUN_COLUMNS } from './row-columns.js';
-import type { FreshIdempotencyRow, KeyMark, OldIdempotencyRow } from './row-write.js';
+import type { FreshIdempotencyRow, KeyChangeRow, KeyMark, KeyRotation, KeySpending, KeyTouch, OldIdempotencyRow } from './row-write.js';
 import { compileQuery, pick, type Query } from './query.js';
 import { secretQueries } from './secret-queries.js';
 
@@ -18,7 +18,27 @@ const KEY_COLUMNS = [
   'expires_at',
   'revoked_at',
   'last_used_at',
+  'addresses',
+  'rate',
+  'budget',
+  'calls',
+  'pins',
+  'parent_id',
+  'generation',
+  'rotated_at',
+  'previous_hash',
+  'previous_until',
+  'previous_used_at',
 ] as const satisfies readonly (keyof KeyRow)[];
+const CHANGING_KEY_COLUMNS = [
+  'name',
+  'role',
+  'scopes',
+  'expires_at',
+  'addresses',
+  'rate',
+  'budget',
+] as const satisfies readonly (keyof KeyChangeRow)[];
 const IDEMPOTENCY_COLUMNS = [
   'principal_id',
   'key',
@@ -63,6 +83,21 @@ export function compileWriteQueries() {
         .where('key', '=', given.key)
         .where('created_at', '<', given.free_before),
     ),
+    ...compileKeyQueries(),
+    insertFreeze: query<FreezeRow>((db, given) =>
+      db.insertInto('freezes').values(pick(given, ['id', 'target', 'mode', 'reason', 'created_at', 'created_by'])),
+    ),
+    removeFreeze: query<{ id: string }>((db, given) => db.deleteFrom('freezes').where('id', '=', given.id)),
+    ...secretQueries(),
+    insertCheckpoint: query<AuditCheckpoint>((db, given) => db.insertInto('audit_checkpoints').values(pick(given, ['size', 'at', 'note']))),
+    insertAuditEntry: query<AuditRow>((db, given) => db.insertInto('audit_entries').values(pick(given, AUDIT_COLUMNS))),
+    auditHead: query<object, ChainHead>((db) => db.selectFrom('audit_entries').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1)),
+  };
+}
+
+function compileKeyQueries() {
+  const query = <Input extends object>(build: Query<Input, unknown>) => compileQuery<Input, unknown>(build);
+  return {
     insertKey: query<KeyRow>((db, given) => db.insertInto('api_keys').values(pick(given, KEY_COLUMNS))),
     revokeKey: query<KeyMark>((db, given) =>
       db
@@ -70,15 +105,52 @@ export function compileWriteQueries() {
         .set({ revoked_at: sql`coalesce(revoked_at, ${given.at})` })
         .where('id', '=', given.id),
     ),
-    touchKey: query<KeyMark>((db, given) => db.updateTable('api_keys').set({ last_used_at: given.at }).where('id', '=', given.id)),
-    insertFreeze: query<FreezeRow>((db, given) =>
-      db.insertInto('freezes').values(pick(given, ['id', 'target', 'mode', 'reason', 'created_at', 'created_by'])),
+    touchKey: query<KeyTouch>((db, given) =>
+      db
+        .updateTable('api_keys')
+        .set({
+          last_used_at: sql`case generation when ${given.generation} then ${given.at} else last_used_at end`,
+          previous_used_at: sql`case generation when ${given.generation} + 1 then ${given.at} else previous_used_at end`,
+        })
+        .where('id', '=', given.id),
     ),
-    removeFreeze: query<{ id: string }>((db, given) => db.deleteFrom('freezes').where('id', '=', given.id)),
-    insertAuditEntry: query<AuditRow>((db, given) => db.insertInto('audit_entries').values(pick(given, AUDIT_COLUMNS))),
-    insertCheckpoint: query<AuditCheckpoint>((db, given) => db.insertInto('audit_checkpoints').values(pick(given, ['size', 'at', 'note']))),
-    ...secretQueries(),
-    auditHead: query<object, ChainHead>((db) => db.selectFrom('audit_entries').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1)),
+    changeKey: query<KeyChangeRow>((db, given) =>
+      db.updateTable('api_keys').set(pick(given, CHANGING_KEY_COLUMNS)).where('id', '=', given.id).where('revoked_at', 'is', null),
+    ),
+    rotateKey: query<KeyRotation>((db, given) =>
+      db
+        .updateTable('api_keys')
+        .set((key) => ({
+          previous_hash: key.ref('secret_hash'),
+          previous_until: given.previous_until,
+          previous_used_at: key.ref('last_used_at'),
+          secret_hash: given.secret_hash,
+          last_used_at: null,
+          generation: key('generation', '+', 1),
+          rotated_at: given.at,
+        }))
+        .where('id', '=', given.id)
+        .where('revoked_at', 'is', null),
+    ),
+    // Changes no row when a bound is reached. A clock that was set back counts on in the later day.
+    spendKey: query<KeySpending>((db, given) =>
+      db
+        .insertInto('key_usage')
+        .values({ key_id: given.key_id, day: given.day, day_runs: sql.lit(1), runs: sql.lit(1) })
+        .onConflict((known) =>
+          known
+            .column('key_id')
+            .doUpdateSet({
+              day: sql`max(key_usage.day, ${given.day})`,
+              day_runs: sql`case when key_usage.day < ${given.day} then 1 else key_usage.day_runs + 1 end`,
+              runs: sql`key_usage.runs + 1`,
+            })
+            .where(
+              sql<boolean>`(${given.budget} is null or key_usage.day < ${given.day} or key_usage.day_runs < ${given.budget})
+                and (${given.calls} is null or key_usage.runs < ${given.calls})`,
+            ),
+        ),
+    ),
   };
 }
 
