@@ -63,18 +63,20 @@ export function compileCommand(
   });
 }
 
-type Invoke = (values: CheckedArguments) => Invocation;
+/** What is carried out, and what of it is for the tripwire. */
+type Invoke = (values: CheckedArguments) => Pick<Preparation, 'invocation' | 'inspected'>;
 
 function preparer(check: ArgumentCheck, version: string, invoke: Invoke, envSecrets: readonly string[]): Command['prepare'] {
   const prepare = async (raw: unknown): Promise<Preparation> => {
     const { values, shown, named, secrets } = await check.check(raw);
-    const invocation = invoke(values);
+    const { invocation, inspected } = invoke(values);
     const argsDigest = hash('sha256', `${version}\n${canonicalJson(named)}`);
     return {
       args: shown,
       argsDigest,
       argvDigest: argvDigest(invocation, argsDigest),
       secrets: envSecrets.length === 0 ? secrets : [...envSecrets, ...secrets],
+      inspected,
       invocation,
     };
   };
@@ -95,9 +97,16 @@ function isEmpty(raw: unknown): boolean {
 function invokerOf(name: string, declaration: CommandDeclaration, surroundings: Surroundings): Invoke {
   const { file, cwd, env, sandbox } = surroundings;
   const { builtin } = declaration;
-  if (builtin !== undefined || file === null) return (args) => ({ kind: 'builtin', name: builtin ?? name, args });
+  if (builtin !== undefined || file === null)
+    return (args) => ({
+      invocation: { kind: 'builtin', name: builtin ?? name, args },
+      inspected: Object.values(args).filter((value) => typeof value === 'string'),
+    });
   const plan = new ProcessPlan({ name, declaration, file, cwd, env, sandbox });
-  return (values) => plan.invocation(values);
+  return (values) => {
+    const invocation = plan.invocation(values);
+    return { invocation, inspected: plan.inspected(invocation) };
+  };
 }
 
 function propertiesOf(name: string, declaration: CommandDeclaration, { defaults }: CompilerOptions) {
@@ -109,6 +118,7 @@ function propertiesOf(name: string, declaration: CommandDeclaration, { defaults 
     effect,
     role: declaration.role ?? (effect === 'destroy' ? ('admin' as const) : ('operator' as const)),
     approval: approvalOf(declaration),
+    ignoredRules: declaration.tripwire.ignore,
     executor: declaration.builtin === undefined ? ('process' as const) : ('builtin' as const),
     timeoutMs: declaration.timeout ?? defaults.timeoutMs,
     limits: { concurrent: limits.concurrent ?? null, rate: limits.rate ?? null, outputBytes: limits.output ?? defaults.outputBytes },

@@ -8,6 +8,7 @@ export const ERRORS = {
   invalid_arguments: { status: 400, title: 'The arguments do not match the declaration of the command' },
   unauthenticated: { status: 401, title: 'A valid API key is required' },
   forbidden: { status: 403, title: 'This key may not do that' },
+  blocked: { status: 403, title: 'The tripwire stopped this' },
   approval_denied: { status: 403, title: 'The run was not approved' },
   approval_impossible: { status: 403, title: 'The run needs an approval that nobody can give here' },
   not_found: { status: 404, title: 'There is nothing here' },
