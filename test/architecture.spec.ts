@@ -10,6 +10,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   resilience: 1,
   redaction: 1,
   http: 1,
+  tripwire: 1,
   logging: 2,
   metrics: 2,
   'error-tracking': 2,

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
+import { TRIPWIRE_RULES } from '../src/domain/tripwire.js';
 import type { RunEnvelope } from '../src/runs/run-envelope.js';
 import { command } from './kit/commands.js';
 import { eventually } from './kit/eventually.js';
@@ -24,6 +25,8 @@ const shell = (differences: object = {}): Declaration =>
     script: { interpreter: 'sh', text: TELL, args: ['{a}'] },
     params: { a: { type: 'string' } },
     effect: 'change',
+    // What does harm is what it is about.
+    tripwire: { ignore: [...TRIPWIRE_RULES] },
     sandbox: { profile: 'workspace', write: [work] },
     ...differences,
   });

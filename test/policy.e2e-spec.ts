@@ -409,3 +409,49 @@ describe('an explanation', () => {
     expect(await ask(admin, 'command=show&key=nobody')).toMatchObject({ code: 'key_unknown' });
   });
 });
+
+describe('the tripwire on the path', () => {
+  it('stops a run at every door, says which rule, counts and audits it', async () => {
+    const commands = {
+      show,
+      eats: command({ exec: ['cat'], params: { text: { type: 'text' } }, stdin: '{text}', phrases: ['eat {text}'] }),
+      greet: command({ builtin: 'greet', params: { name: { type: 'string', optional: true } } }),
+    };
+    const gateway = await startGateway({ commands });
+    const caller = await gateway.as('operator');
+    const bodies = [
+      { command: 'show', args: { value: '; rm -rf / #' } },
+      { command: 'eats', args: { text: 'one\nrm -rf /srv\n' } },
+      { command: 'greet', args: { name: 'rm -rf /' } },
+      { text: 'eat "rm -rf /"' },
+    ];
+    for (const body of bodies) {
+      expect(await caller.refused(body)).toMatchObject({
+        code: 'blocked',
+        status: 403,
+        detail: expect.stringContaining('recursive-deletion'),
+      });
+      expect((await caller.post<Problem>('/stream', body)).body.code).toBe('blocked');
+      expect((await caller.post('/batch', { items: [body] })).body).toMatchObject({ items: [{ problem: { code: 'blocked' } }] });
+      expect(await plan(caller, body)).toMatchObject({
+        planId: null,
+        verdicts: expect.arrayContaining([expect.objectContaining({ rule: 'tripwire', says: 'denies' })]),
+      });
+    }
+    expect(gateway.launches).toEqual([]);
+    expect((await caller.get<string>('/metrics')).body).toContain(
+      `sallyport_blocked_commands_total{rule="recursive-deletion"} ${3 * bodies.length}`,
+    );
+    const refusals = await audit(gateway, 'run.refused');
+    expect(refusals).toHaveLength(3 * bodies.length);
+    expect(refusals[0]).toMatchObject({ subject: 'eats', details: { code: 'blocked', rule: 'recursive-deletion' } });
+    expect((await caller.run('show', { value: 'rm one.txt' })).status).toBe('succeeded');
+  });
+
+  it('lets through what a command leaves out', async () => {
+    const gateway = await startGateway({ commands: { show: { ...show, tripwire: { ignore: ['recursive-deletion'] } } } });
+    const caller = await gateway.as('operator');
+    expect((await caller.run('show', { value: 'rm -rf /' })).stdout).toBe('rm -rf /\0');
+    expect((await caller.refused({ command: 'show', args: { value: 'sudo id' } })).code).toBe('blocked');
+  });
+});

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseDuration, parseRate, parseSize } from '../config/units.js';
 import { APPROVALS, EFFECTS, OUTPUT_PARSERS } from '../domain/command.js';
+import { TRIPWIRE_RULES } from '../domain/tripwire.js';
 import { SANDBOX_PROFILES } from '../domain/sandbox.js';
 import { secretNameSchema } from '../secrets/secret-value.js';
 import { paramSchema } from './param-types.js';
@@ -88,6 +89,13 @@ const limits = z.strictObject({
   openFiles: z.int().min(8).max(1_000_000).optional().meta({ description: 'Descriptors of each process; 1024 in a sandbox' }),
 });
 
+const tripwire = z.strictObject({
+  ignore: z
+    .array(z.enum(TRIPWIRE_RULES, { error: `expected one of ${TRIPWIRE_RULES.join(', ')}` }))
+    .default([])
+    .meta({ description: 'Rules that do not hold for this command' }),
+});
+
 const folders = z.array(z.string().min(1).max(4_096)).max(64).default([]);
 const sandbox = z.strictObject({
   profile: z
@@ -145,6 +153,7 @@ export const commandSchema = z.strictObject({
   cwd: z.string().min(1).optional().meta({ description: 'Working directory; / unless given' }),
   stdin: z.string().optional().meta({ description: 'The param that goes to stdin, as "{x}"' }),
   sandbox: sandbox.prefault({}),
+  tripwire: tripwire.prefault({}),
   output: z.strictObject({ parse: z.enum(OUTPUT_PARSERS).default('text') }).prefault({}),
   optional: z.boolean().default(false).meta({ description: 'Leave the command out, with a warning, where its program is not installed' }),
 });

@@ -71,7 +71,8 @@ export function compileCommand(
   });
 }
 
-type Invoke = (values: CheckedArguments) => Invocation;
+/** What is carried out, and what of it is for the tripwire. */
+type Invoke = (values: CheckedArguments) => Pick<Preparation, 'invocation' | 'inspected'>;
 
 interface PreparerParts {
   readonly version: string;
@@ -87,13 +88,14 @@ function revealerOf(names: readonly SecretName[], { reveal }: CompilerOptions): 
 
 function preparer(check: ArgumentCheck, { version, invoke, envSecrets, reveal }: PreparerParts): Command['prepare'] {
   const prepared = ({ values, shown, named, secrets }: ValidArguments, revealed?: RevealedSecrets): Preparation => {
-    const invocation = invoke(revealed ? { ...values, ...revealed.values } : values);
+    const { invocation, inspected } = invoke(revealed ? { ...values, ...revealed.values } : values);
     const argsDigest = hash('sha256', `${version}\n${canonicalJson(named)}`);
     return {
       args: shown,
       argsDigest,
       argvDigest: argvDigest(invocation, argsDigest),
       secrets: envSecrets.length === 0 && !revealed ? secrets : [...envSecrets, ...secrets, ...(revealed?.toMask ?? [])],
+      inspected,
       invocation,
     };
   };
@@ -117,9 +119,16 @@ function isEmpty(raw: unknown): boolean {
 function invokerOf(name: string, declaration: CommandDeclaration, surroundings: Surroundings): Invoke {
   const { file, cwd, env, sandbox } = surroundings;
   const { builtin } = declaration;
-  if (builtin !== undefined || file === null) return (args) => ({ kind: 'builtin', name: builtin ?? name, args });
+  if (builtin !== undefined || file === null)
+    return (args) => ({
+      invocation: { kind: 'builtin', name: builtin ?? name, args },
+      inspected: Object.values(args).filter((value) => typeof value === 'string'),
+    });
   const plan = new ProcessPlan({ name, declaration, file, cwd, env, sandbox });
-  return (values) => plan.invocation(values);
+  return (values) => {
+    const invocation = plan.invocation(values);
+    return { invocation, inspected: plan.inspected(invocation) };
+  };
 }
 
 function propertiesOf(name: string, declaration: CommandDeclaration, { defaults }: CompilerOptions) {
@@ -131,6 +140,7 @@ function propertiesOf(name: string, declaration: CommandDeclaration, { defaults 
     effect,
     role: declaration.role ?? (effect === 'destroy' ? ('admin' as const) : ('operator' as const)),
     approval: approvalOf(declaration),
+    ignoredRules: declaration.tripwire.ignore,
     executor: declaration.builtin === undefined ? ('process' as const) : ('builtin' as const),
     timeoutMs: declaration.timeout ?? defaults.timeoutMs,
     limits: { concurrent: limits.concurrent ?? null, rate: limits.rate ?? null, outputBytes: limits.output ?? defaults.outputBytes },

@@ -1,5 +1,6 @@
 import type { Approval } from '../domain/command.js';
 import type { SandboxProfile } from '../domain/sandbox.js';
+import { trippedBy } from '../tripwire/tripwire.js';
 import type { Finding } from './catalogue-mistakes.js';
 import type { CommandDeclaration, ExecElement } from './catalogue-schema.js';
 import { variableRefusal } from './environment.js';
@@ -7,6 +8,7 @@ import { secretMistakes } from './kept-secrets.js';
 import { defaultOf, isRequired, typeOf, type ParamDeclaration } from './param-types.js';
 import type { ParamUse } from './param-type.js';
 import { parsePhrase, slotsOf } from './phrase-text.js';
+import { riskRule } from './risk-rule.js';
 import { announcesCode, isCodeRunner } from './scripts.js';
 import { paramsIn, parseElement, parsePlaceholder, valuesIn, type Template } from './templates.js';
 
@@ -43,6 +45,8 @@ const RULES: readonly ((declaration: CommandDeclaration, builtins: readonly stri
   repetitionRule,
   argvRule,
   codeRule,
+  tripwireRule,
+  riskRule,
   sandboxRule,
   stdinRule,
   environmentRule,
@@ -127,6 +131,14 @@ function codeRule({ exec }: CommandDeclaration): readonly Finding[] {
     return template.prefix === '' ? announcesCode(texts[index - 1] ?? '') : announcesCode(template.prefix);
   });
   return isCode ? [{ path: ['exec'], message: 'a param would be run as code: use script, where arguments are positional parameters' }] : [];
+}
+
+/** What the author wrote is looked at once, here; runs are looked at for what callers put in. */
+function tripwireRule({ exec, script, tripwire }: CommandDeclaration): readonly Finding[] {
+  const text = script?.text ?? (exec ?? []).flatMap(elementTexts).join(' ');
+  const rule = trippedBy(text, tripwire.ignore);
+  if (rule === undefined) return [];
+  return [{ path: [script ? 'script' : 'exec'], message: `trips ${rule}: if that is meant, say tripwire: { ignore: [${rule}] }` }];
 }
 
 /** What would have no effect is a mistake, not a wish. */

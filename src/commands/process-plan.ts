@@ -95,6 +95,20 @@ export class ProcessPlan {
     };
   }
 
+  /** What of it came from the caller, or stands beside that: nothing for a command without params. The text of a script was looked at when it was loaded. */
+  inspected({ argv, env, stdin, files }: ProcessInvocation): readonly string[] {
+    if (Object.keys(this.source.declaration.params).length === 0) return [];
+    const own = argv.slice(this.head.length);
+    // An argument of several words may be a whole command of its own.
+    const given = [
+      [own.join(' '), ...own.filter((element) => element.includes(' '))].join('\n'),
+      ...this.paramEnv.map(([variable]) => env[variable]),
+      stdin,
+      ...files.map(({ content }) => content),
+    ];
+    return given.filter((text): text is string => typeof text === 'string' && text !== '');
+  }
+
   private textOf(name: string, values: CheckedArguments): string | undefined {
     const [value, param] = [values[name], this.source.declaration.params[name]];
     if (value === undefined) return undefined;

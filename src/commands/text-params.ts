@@ -27,6 +27,12 @@ const stringDeclaration = z.strictObject({
   minLength: length(65_536).default(0),
   maxLength: length(65_536).default(1_024),
   allowDash,
+  risk: z
+    .string()
+    .min(10)
+    .max(500)
+    .optional()
+    .meta({ description: 'Why any text is safe here, for a program that could be told to run or write something else' }),
 });
 
 const enumDeclaration = z.strictObject({

@@ -1,3 +1,4 @@
+import type { TripwireRule } from './tripwire.js';
 import type { Role } from './principal.js';
 import type { Rate } from './rate.js';
 import type { ResourceLimits, Sandbox, SandboxProfile } from './sandbox.js';
@@ -27,6 +28,8 @@ export interface Command {
   readonly effect: Effect;
   readonly role: Role;
   readonly approval: Approval;
+  /** Rules of the tripwire that do not hold for it. */
+  readonly ignoredRules: readonly TripwireRule[];
   readonly executor: ExecutorKind;
   readonly timeoutMs: number;
   readonly limits: { readonly concurrent: number | null; readonly rate: Rate | null; readonly outputBytes: number };
@@ -61,6 +64,8 @@ export interface Preparation {
   readonly argsDigest: string;
   /** SHA-256 (hex) over argv, each element closed by a NUL: what a plan shows, what the audit log says and what is started. */
   readonly argvDigest: string;
+  /** What the caller put in, as the program will see it: what the tripwire reads. Empty when nothing can be put in. */
+  readonly inspected: readonly string[];
   /** Exact secret values of this call, for the redactor. */
   readonly secrets: readonly string[];
   readonly invocation: Invocation;

@@ -11,6 +11,7 @@ export const ERRORS = {
   unauthenticated: { status: 401, title: 'A valid API key is required' },
   forbidden: { status: 403, title: 'This key may not do that' },
   origin_refused: { status: 403, title: 'Pages of that origin may not call' },
+  blocked: { status: 403, title: 'The tripwire stopped this' },
   approval_denied: { status: 403, title: 'The run was not approved' },
   approval_impossible: { status: 403, title: 'The run needs an approval that nobody can give here' },
   not_found: { status: 404, title: 'There is nothing here' },

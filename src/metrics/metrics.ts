@@ -28,6 +28,7 @@ export class Metrics {
   readonly runOutputBytes = this.counter('run_output_bytes_total', 'Bytes of output received from commands');
   readonly cacheRequests = this.counter('cache_requests_total', 'Look-ups of cacheable results', ['result']);
   readonly idempotentRequests = this.counter('idempotent_requests_total', 'Requests with an idempotency key', ['result']);
+  readonly blockedCommands = this.counter('blocked_commands_total', 'Runs that the tripwire stopped, by rule', ['rule']);
   readonly approvals = this.counter('approvals_total', 'Runs that waited for approval, by what was decided', ['decision']);
   readonly retries = this.counter('retries_total', 'Attempts after the first', ['command']);
   readonly redactions = this.counter('redactions_total', 'Things masked in output', ['kind']);

@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { canonicalJson } from '../domain/audit.js';
 import { GatewayError } from '../domain/errors.js';
+import type { Verdict } from '../domain/policy.js';
+import type { TripwireRule } from '../domain/tripwire.js';
 import { assertMayRun } from '../auth/permissions.js';
 import type { Catalogue } from '../commands/catalogue.js';
 import type { PlanBook } from './plan-book.js';
@@ -10,6 +12,7 @@ import { resolveCommand } from './resolve-command.js';
 import type { RunRequest } from './run-request.js';
 import { type RunOrigin, RunWalk } from './run-walk.js';
 import type { Sealer } from './seal.js';
+import { tripped } from './tripped.js';
 
 export interface PlanRooms {
   readonly catalogue: Catalogue;
@@ -62,8 +65,9 @@ export class PlanService {
     const { command, args } = walk;
     assertMayRun(origin.principal, command);
     const preparation = await command.prepare(args);
+    walk.preparation = preparation;
     const seal = await sealer.seal(origin.principal.id, command, preparation);
-    const verdicts = await policy.verdicts(origin.principal, command);
+    const verdicts = [tripwireVerdict(tripped(walk)), ...(await policy.verdicts(origin.principal, command))];
     const isDenied = verdicts.some(({ says }) => says === 'denies');
     const kept = isDenied ? undefined : plans.keep(origin.principal, { command, args }, seal);
     return {
@@ -73,4 +77,10 @@ export class PlanService {
       verdicts,
     };
   }
+}
+
+function tripwireVerdict(rule: TripwireRule | undefined): Verdict {
+  return rule === undefined
+    ? { rule: 'tripwire', says: 'allows', detail: 'Nothing in the arguments trips it.' }
+    : { rule: 'tripwire', says: 'denies', detail: `The arguments look like something that does harm (${rule}).` };
 }

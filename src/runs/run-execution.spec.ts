@@ -42,6 +42,7 @@ function walkOf(differences: Partial<Command> = {}): RunWalk {
     args: {},
     argsDigest: '',
     argvDigest: '',
+    inspected: [],
     secrets: [],
     invocation: { kind: 'builtin', name: 'test', args: {} },
   } satisfies Preparation;

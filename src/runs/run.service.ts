@@ -18,6 +18,7 @@ import type { OutcomeBacklog } from './outcome-backlog.js';
 import type { PlanBook } from './plan-book.js';
 import { resolveCommand } from './resolve-command.js';
 import { cacheKey, ResultCache } from './result-cache.js';
+import { blocked, tripped } from './tripped.js';
 import { rejectWalk, type RunExecution } from './run-execution.js';
 import type { RunRequest } from './run-request.js';
 import { RunRecorder } from './run-recorder.js';
@@ -194,6 +195,11 @@ export class RunService {
 
   private applyPolicy(walk: RunWalk): void | Promise<void> {
     const { command, origin } = walk;
+    const rule = tripped(walk);
+    if (rule) {
+      this.rooms.metrics.blockedCommands.inc({ rule });
+      return this.recorder.refuse(walk, blocked(rule), { rule });
+    }
     const frozen = this.rooms.freezes.refusalOf(origin.principal, command);
     if (frozen) return this.recorder.refuse(walk, frozen);
     if (needsApproval(walk)) this.rooms.approvals.assertOpen();
