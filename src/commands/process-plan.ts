@@ -38,7 +38,8 @@ const NO_LIMITS: ResourceLimits = { cpuSeconds: null, memoryBytes: null, process
 export class ProcessPlan {
   private readonly templates: readonly Template[];
   private readonly head: readonly string[];
-  private readonly givenEnv: readonly (readonly [string, string])[];
+  private readonly paramEnv: readonly (readonly [string, string])[];
+  private readonly secretEnv: readonly (readonly [string, string])[];
   private readonly stdinName: string | undefined;
   private readonly fileNames: readonly string[];
   private readonly limits: ResourceLimits;
@@ -48,11 +49,11 @@ export class ProcessPlan {
     const { script, env, stdin, params } = declaration;
     this.head = script ? scriptHead(script.interpreter, script.text, name) : [];
     this.templates = templatesOf(declaration);
-    const paramEnv = Object.entries(env).flatMap(([variable, text]) => {
+    this.paramEnv = Object.entries(env).flatMap(([variable, text]) => {
       const param = parsePlaceholder(text);
       return param === undefined ? [] : [[variable, param] as const];
     });
-    this.givenEnv = [...paramEnv, ...secretVariables(declaration)];
+    this.secretEnv = secretVariables(declaration);
     this.stdinName = stdin === undefined ? secretOnStdin(declaration) : parsePlaceholder(stdin);
     this.limits = limitsOf(declaration, source.sandbox);
     const fileParams = Object.keys(params).filter((param) => params[param] && goesToFile(params[param]));
@@ -73,7 +74,7 @@ export class ProcessPlan {
       (name) => holds(values[name]),
       argv,
     );
-    const given = this.givenEnv.flatMap(([variable, name]) => {
+    const given = [...this.paramEnv, ...this.secretEnv].flatMap(([variable, name]) => {
       const text = textOf(name);
       return text === undefined ? [] : [[variable, text] as const];
     });
