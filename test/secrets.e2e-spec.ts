@@ -110,6 +110,14 @@ describe('a secret for commands', () => {
     }
   });
 
+  it('is planned without its value: a plan names the variable, the file and that stdin is written', async () => {
+    const { body: plan } = await admin.post<Record<string, unknown>>('/plan', { command: 'tells' });
+    expect(plan).toMatchObject({ files: ['KEY'], stdin: true, environment: expect.arrayContaining(['TOKEN']) });
+    expectClean('plan', JSON.stringify(plan));
+    expect(JSON.stringify(plan)).not.toContain(digest(TOKEN));
+    expectRefused(await admin.post('/plan', { command: 'needs' }), 'secret_missing');
+  });
+
   it('never stands in argv, and its private file is gone with the run', async () => {
     const before = gateway.launches.length;
     await admin.run('tells');
