@@ -90,6 +90,20 @@ describe('a canary [R3, R6, T40]', () => {
   });
 });
 
+describe('sallyport doctor --canary', () => {
+  it('prints a secret and finds it nowhere', async () => {
+    const home = programHome();
+    const { code, stdout, stderr } = await home.start(['doctor', '--canary', '--json'], { SANDBOX: 'off' }).finished;
+    expect([code, stderr]).toEqual([0, '']);
+    const report = JSON.parse(stdout) as { ok: boolean; masks: number; sinks: { sink: string; bytes: number; leaks: number }[] };
+    expect(report).toMatchObject({ ok: true, masks: 5 });
+    expect(report.sinks.map(({ sink }) => sink.split('/').at(-1))).toEqual(
+      expect.arrayContaining(['response', 'history', 'audit', 'metrics', 'sallyport.db']),
+    );
+    expect(report.sinks.every(({ leaks }) => leaks === 0)).toBe(true);
+  });
+});
+
 describe('what an operator wants masked', () => {
   const prints = (text: string) => command({ exec: ['printf', '%s', text] });
 

@@ -3,6 +3,7 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { AppModule } from '../app.module.js';
 import { loadSettings } from '../config/settings.js';
+import type { Settings } from '../config/settings.schema.js';
 import { Gateway } from '../gateway.js';
 import { loadRedaction } from '../load-redaction.js';
 import { createLogger, NestLogger } from '../logging/logger.js';
@@ -13,9 +14,13 @@ export interface LocalRooms {
   readonly gateway: Gateway;
 }
 
-/** Lends the rooms to `work` and stops them afterwards, however it ends. Only warnings are logged: the output belongs to the command. */
-export async function withLocalRooms<T>(work: (rooms: LocalRooms) => Promise<T>): Promise<T> {
-  const { settings, catalogueVariable } = loadSettings();
+/**
+ * Lends the rooms to `work` and stops them afterwards, however it ends. Only warnings are logged: the output belongs to the command.
+ * @param instead settings that take the place of those that are loaded
+ */
+export async function withLocalRooms<T>(work: (rooms: LocalRooms) => Promise<T>, instead: Partial<Settings> = {}): Promise<T> {
+  const { settings: loaded, catalogueVariable } = loadSettings();
+  const settings = { ...loaded, ...instead };
   const logger = createLogger(
     { LOG_LEVEL: settings.LOG_LEVEL === 'info' ? 'warn' : settings.LOG_LEVEL, LOG_FORMAT: settings.LOG_FORMAT },
     { fd: 2, redaction: loadRedaction(settings) },

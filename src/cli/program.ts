@@ -45,8 +45,11 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .command('doctor')
     .description('look at this host as a start would, and tell what is contained here and what is not')
     .option('--json', 'as JSON')
-    .action(async (options: { json?: boolean }) => {
-      exitCode = await (await import('./doctor.js')).doctor(options);
+    .option('--canary', 'instead, run a command that prints a fresh secret, and look for it in everything that is answered and stored')
+    .action(async (options: { json?: boolean; canary?: boolean }) => {
+      exitCode = options.canary
+        ? await (await import('./canary.js')).plantCanary(options)
+        : await (await import('./doctor.js')).doctor(options);
     });
 
   addKeyCommands(program);
