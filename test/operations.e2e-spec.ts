@@ -601,11 +601,11 @@ describe('browsers', () => {
   it('of other origins get nothing by default', async () => {
     for (const answer of [await admin.get('/auth/me', { origin }), await admin.request('OPTIONS', '/run', { headers: asked })])
       expect([...answer.headers.keys()].filter((name) => name.startsWith('access-control-'))).toEqual([]);
-    expect(await admin.request('OPTIONS', '/run', { headers: asked })).toMatchObject({ status: 405 });
+    expect(await admin.request('OPTIONS', '/run', { headers: asked })).toMatchObject({ status: 403 });
   });
 
   it('of named origins may read answers and refusals alike, with the headers that matter', async () => {
-    const settings = { CORS_ORIGINS: `https://other.example.com, ${origin}`, RATE_LIMIT_ENABLED: 'true', RATE_LIMIT_PER_ADDRESS: '5/h' };
+    const settings = { CORS_ORIGINS: `https://other.example.com, ${origin}`, RATE_LIMIT_ENABLED: 'true', RATE_LIMIT_PER_ADDRESS: '4/h' };
     const gateway = await startGateway({ commands: { show }, settings });
     const operator = await gateway.as('operator');
     const answers = [
@@ -625,7 +625,7 @@ describe('browsers', () => {
     }
     expect(strange.headers.get('access-control-allow-origin')).toBeNull();
     const preflight = await gateway.anonymous().request('OPTIONS', '/run', { headers: asked });
-    expect(preflight.headers.get('access-control-allow-headers')).toBe('x-api-key, idempotency-key');
+    expect(preflight.headers.get('access-control-allow-headers')).toMatch(/^X-API-Key, .*Idempotency-Key/);
   });
 });
 
