@@ -11,6 +11,7 @@ import { rateLimitRules } from './auth/rate-limits.js';
 import { Catalogue } from './commands/catalogue.js';
 import { CatalogueProbe } from './commands/catalogue.probe.js';
 import { CommandsController } from './commands/commands.controller.js';
+import { LiveSettings } from './config/live-settings.js';
 import { type LoadedSettings, SETTINGS_TOKEN } from './config/settings.js';
 import type { Settings } from './config/settings.schema.js';
 import { SystemClock } from './config/system-clock.js';
@@ -32,6 +33,9 @@ import { Metrics } from './metrics/metrics.js';
 import { MetricsController } from './metrics/metrics.controller.js';
 import { OpenApiController, OpenApiDocument } from './openapi/openapi.controller.js';
 import { redactData } from './redaction/redact-text.js';
+import { ConfigWatch } from './reload/config-watch.js';
+import { ReloadModule } from './reload/reload.module.js';
+import { ReloadService } from './reload/reload.service.js';
 import { Resilience } from './resilience/resilience.js';
 import { Admission } from './runs/admission.js';
 import { RunExecution } from './runs/run-execution.js';
@@ -50,11 +54,9 @@ import { SqliteKeyStore } from './storage/sqlite/sqlite-key-store.js';
 import { SqliteRunStore } from './storage/sqlite/sqlite-run-store.js';
 import { StorageProbe } from './storage/storage.probe.js';
 
-/** What the application is made from. Everything else follows. */
-export interface Ingredients {
-  readonly settings: Settings;
+/** What the application is made from. Everything else follows. The settings that a reload applies are changed in place. */
+export interface Ingredients extends LoadedSettings {
   readonly logger: Logger;
-  readonly catalogueVariable: LoadedSettings['catalogueVariable'];
   /** Whether this process serves nothing but the gateway. */
   readonly ownsProcess?: boolean;
 }
@@ -71,19 +73,22 @@ export class AppModule {
         AuthModule.withRules(rateLimitRules(ingredients.settings)),
         AuditModule.with((details) => redactData(details) as typeof details),
         RunsModule,
+        ReloadModule,
         HealthModule.asking([StorageProbe, AuditProbe, CatalogueProbe, DiskProbe]),
       ],
       controllers: [CommandsController, MetricsController, OpenApiController],
       providers,
       // Global, so that rooms ask for ports without knowing who provides them.
-      exports: [...providers, AuthModule, AuditModule, RunsModule, HealthModule],
+      exports: [...providers, AuthModule, AuditModule, RunsModule, ReloadModule, HealthModule],
     };
   }
 }
 
-function infrastructure({ settings, logger }: Ingredients): Provider[] {
+function infrastructure(ingredients: Ingredients): Provider[] {
+  const { settings, logger } = ingredients;
   return [
     { provide: SETTINGS_TOKEN, useValue: settings },
+    { provide: LiveSettings, useFactory: () => new LiveSettings(ingredients) },
     { provide: LOGGER_TOKEN, useValue: logger },
     { provide: Clock, useClass: SystemClock },
     { provide: Metrics, useFactory: () => new Metrics() },
@@ -123,8 +128,13 @@ function storage({ settings: { DATA_DIR }, logger }: Ingredients): Provider[] {
   ];
 }
 
-function ownPlace({ KILL_GRACE, DATA_DIR }: Settings): ProcessExecutorOptions {
-  return { killGraceMs: KILL_GRACE, privateFolder: privateFolder(DATA_DIR) };
+function ownPlace(settings: Settings): ProcessExecutorOptions {
+  return {
+    get killGraceMs() {
+      return settings.KILL_GRACE;
+    },
+    privateFolder: privateFolder(settings.DATA_DIR),
+  };
 }
 
 /** A store that is not written is the one thing that stops everything: an operator hears of it once, when it comes. */
@@ -203,6 +213,8 @@ const LIVING = [
   EventBus,
   Metrics,
   Admission,
+  ReloadService,
+  ConfigWatch,
 ] as const;
 
 function gateway({ settings, logger }: Ingredients): Provider {
@@ -210,10 +222,15 @@ function gateway({ settings, logger }: Ingredients): Provider {
     provide: Gateway,
     inject: [...LIVING],
     useFactory: (...[lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, catalogue, launcher, ...others]: Living) => {
-      const [runs, readiness, clock, events, metrics, admission] = others;
+      const [runs, readiness, clock, events, metrics, admission, reloads, watch] = others;
       measureRuns(events, metrics, admission);
+      events.subscribe('catalogue.replaced', () => launcher.renewSandboxes(new Set(catalogue.all().map(({ container }) => container))));
+      events.subscribe('settings.changed', ({ names }) => {
+        if (names.includes('LOG_LEVEL')) logger.level = settings.LOG_LEVEL;
+        admission.grantFree();
+      });
       const stored = { lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys };
-      return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock });
+      return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock, reloads, watch });
     },
   };
 }

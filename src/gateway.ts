@@ -11,6 +11,8 @@ import type { Clock } from './domain/ports.js';
 import type { IdempotencyStore, RunStore } from './domain/stores.js';
 import type { ProcessLauncher } from './launcher/process-launcher.js';
 import type { ReadinessService } from './health/readiness.js';
+import type { ConfigWatch } from './reload/config-watch.js';
+import type { ReloadService } from './reload/reload.service.js';
 import { closeLostRuns } from './runs/run-recovery.js';
 import type { RunService } from './runs/run.service.js';
 import { privateFolder, removeAbandonedFiles } from './storage/private-folder.js';
@@ -37,6 +39,8 @@ export interface Parts {
   readonly runs: RunService;
   readonly readiness: ReadinessService;
   readonly clock: Clock;
+  readonly reloads: ReloadService;
+  readonly watch: ConfigWatch;
 }
 
 /**
@@ -72,9 +76,11 @@ export class Gateway {
    * @returns the first key, when one was made
    */
   async start(): Promise<Bootstrap> {
-    const { lock, keys, settings, logger, catalogue, launcher } = this.parts;
+    const { lock, keys, settings, logger, catalogue, launcher, reloads, watch } = this.parts;
     lock.acquire();
     removeAbandonedFiles(settings.DATA_DIR);
+    // Before they are read: what changes after this is noticed.
+    reloads.note(await reloads.look());
     await this.open();
     const { gaps, ...contained } = launcher.containment;
     logger.info(contained, 'containment of programs');
@@ -87,6 +93,7 @@ export class Gateway {
     this.serving = true;
     this.pruning = setInterval(() => void this.prune(), PRUNE_EVERY_MS).unref();
     void this.prune();
+    if (settings.CONFIG_WATCH) watch.start();
     return bootstrap;
   }
 
@@ -100,9 +107,11 @@ export class Gateway {
   }
 
   async stop(): Promise<void> {
-    const { runs, launcher, storage, lock, logger, settings } = this.parts;
+    const { runs, launcher, storage, lock, logger, settings, reloads, watch } = this.parts;
     clearInterval(this.pruning);
     const steps: [string, () => unknown][] = [
+      ['watch', () => watch.stop()],
+      ['reloads', () => reloads.stop()],
       ['runs', () => runs.drain(0)],
       ['executors', () => launcher.stop()],
       ['private files', () => rmSync(privateFolder(settings.DATA_DIR), { recursive: true, force: true })],

@@ -113,9 +113,7 @@ async function addHooks(app: NestFastifyApplication, settings: Settings, logger:
     reply.raw.on('timeout', cutStalled);
     done();
   });
-  const endListeners = [measureRequests(fastify, app.get(Metrics), now)];
-  if (logger.isLevelEnabled('info')) endListeners.push(logRequests(logger, now));
-  onRequestEnd(fastify, endListeners);
+  onRequestEnd(fastify, [measureRequests(fastify, app.get(Metrics), now), logRequests(logger, now)]);
   fastify.addHook('onRequest', (request, _reply, done) => done(unanswerable(request)));
   if (settings.CORS_ORIGINS) {
     // Not strict: what is no preflight would be refused in plain text, and not as a problem.

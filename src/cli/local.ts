@@ -14,18 +14,16 @@ export interface LocalRooms {
 
 /** Lends the rooms to `work` and stops them afterwards, however it ends. Only warnings are logged: the output belongs to the command. */
 export async function withLocalRooms<T>(work: (rooms: LocalRooms) => Promise<T>): Promise<T> {
-  const { settings, catalogueVariable } = loadSettings();
+  const loaded = loadSettings();
+  const { settings } = loaded;
   const logger = createLogger(
     { LOG_LEVEL: settings.LOG_LEVEL === 'info' ? 'warn' : settings.LOG_LEVEL, LOG_FORMAT: settings.LOG_FORMAT },
     { fd: 2 },
   );
-  const context = await NestFactory.createApplicationContext(
-    AppModule.register({ settings, logger, catalogueVariable, ownsProcess: true }),
-    {
-      logger: new NestLogger(logger),
-      abortOnError: false,
-    },
-  );
+  const context = await NestFactory.createApplicationContext(AppModule.register({ ...loaded, logger, ownsProcess: true }), {
+    logger: new NestLogger(logger),
+    abortOnError: false,
+  });
   const gateway = context.get(Gateway);
   try {
     return await work({ context, gateway });

@@ -15,6 +15,9 @@ export interface CompiledCommand extends Command {
   readonly example: Readonly<Record<string, unknown>>;
   /** Files and folders that its sandbox shows, real and absolute. */
   readonly places: readonly string[];
+  readonly container: Sandbox;
+  /** Covers all that a call depends on, values of variables and settings too. Equal only within this process, and never to be shown. */
+  readonly fingerprint: string;
   /** A word typed by a person as a raw value of the param; undefined when it cannot be one. */
   argumentFromText(param: string, text: string): unknown;
 }
@@ -49,13 +52,17 @@ export function compileCommand(
   const check = new ArgumentCheck(declaration, surroundings.roots, options.secretKey);
   const version = versionOf(name, declaration, surroundings);
   const invoke = invokerOf(name, declaration, surroundings);
+  const properties = propertiesOf(name, declaration, options);
+  const { sandbox: container, roots } = surroundings;
   return Object.freeze({
-    ...propertiesOf(name, declaration, options),
+    ...properties,
     version,
+    container,
+    fingerprint: hash('sha256', canonicalJson({ declaration, properties, ...surroundings, roots: [...roots] })),
     argumentsSchema: check.jsonSchema,
     prepare: preparer(check, version, invoke, surroundings.envSecrets),
     example: exampleOf(declaration),
-    places: [...surroundings.sandbox.read, ...surroundings.sandbox.write],
+    places: [...container.read, ...container.write],
     argumentFromText(param: string, text: string): unknown {
       const found = Object.hasOwn(declaration.params, param) ? declaration.params[param] : undefined;
       return found && typeOf(found).fromText(text, found);

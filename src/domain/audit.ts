@@ -1,7 +1,15 @@
 import type { PrincipalId } from './principal.js';
 
 /** What happened, as the audit log names it. */
-export const AUDIT_ACTIONS = ['run.intent', 'run.outcome', 'key.created', 'key.revoked', 'gateway.started', 'gateway.stopped'] as const;
+export const AUDIT_ACTIONS = [
+  'run.intent',
+  'run.outcome',
+  'key.created',
+  'key.revoked',
+  'gateway.started',
+  'gateway.stopped',
+  'config.reloaded',
+] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
 /** What is to be recorded. `details` is plain JSON data, already free of secrets. */

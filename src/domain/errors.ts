@@ -19,6 +19,7 @@ export const ERRORS = {
   payload_too_large: { status: 413, title: 'The request body is too large' },
   uri_too_long: { status: 414, title: 'The address is too long' },
   unsupported_media_type: { status: 415, title: 'The request body has an unsupported media type' },
+  configuration_mistaken: { status: 422, title: 'The configuration has mistakes; the last good one stays' },
   idempotency_mismatch: { status: 422, title: 'This idempotency key was used with another request' },
   rate_limited: { status: 429, title: 'Too many requests' },
   headers_too_large: { status: 431, title: 'The request headers are too large' },

@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Launcher } from '../domain/launcher.js';
-import type { Clock } from '../domain/ports.js';
+import type { Clock, ReloadHealth, ReloadOutcome } from '../domain/ports.js';
 import type { ContainmentReport } from '../domain/sandbox.js';
 import { VERSION } from '../config/version.js';
 import type { ProbeResult, ReadinessService } from './readiness.js';
@@ -17,6 +17,8 @@ export interface HealthDetails {
   readonly draining: boolean;
   readonly services: Readonly<Record<string, ProbeResult>>;
   readonly containment: ContainmentReport;
+  /** The last reload of settings and catalogue; null before the first. While it has failed, the last good ones are in force. */
+  readonly last_reload: ReloadOutcome | null;
   readonly memory: { readonly rss_bytes: number; readonly heap_used_bytes: number };
   /** Since the last question. */
   readonly event_loop_lag_ms: { readonly mean: number; readonly p99: number; readonly max: number };
@@ -33,6 +35,7 @@ export class HealthDetailsService {
     private readonly readiness: ReadinessService,
     private readonly launcher: Launcher,
     private readonly clock: Clock,
+    private readonly reloads: ReloadHealth,
   ) {
     this.startedAt = clock.monotonic();
   }
@@ -40,15 +43,17 @@ export class HealthDetailsService {
   async describe(): Promise<HealthDetails> {
     const services = await this.readiness.ask();
     const { containment } = this.launcher;
+    const { lastReload } = this.reloads;
     const { rss, heapUsed } = process.memoryUsage();
     return {
-      status: statusOf(Object.values(services), containment, this.readiness.isDraining),
+      status: statusOf(Object.values(services), this.readiness.isDraining, hasGaps(containment) || hasFailed(lastReload)),
       version: VERSION,
       uptime_seconds: Math.round(this.clock.monotonic() - this.startedAt) / 1000,
       timestamp: this.clock.now(),
       draining: this.readiness.isDraining,
       services,
       containment,
+      last_reload: lastReload,
       memory: { rss_bytes: rss, heap_used_bytes: heapUsed },
       event_loop_lag_ms: this.readLag(),
     };
@@ -69,7 +74,15 @@ export class HealthDetailsService {
   }
 }
 
-function statusOf(services: readonly ProbeResult[], { mode, gaps }: ContainmentReport, draining: boolean): HealthStatus {
+function statusOf(services: readonly ProbeResult[], draining: boolean, isLess: boolean): HealthStatus {
   if (draining || services.some(({ status }) => status === 'failing')) return 'limited';
-  return mode !== 'off' && gaps.length > 0 ? 'degraded' : 'healthy';
+  return isLess ? 'degraded' : 'healthy';
+}
+
+function hasGaps({ mode, gaps }: ContainmentReport): boolean {
+  return mode !== 'off' && gaps.length > 0;
+}
+
+function hasFailed(reload: ReloadOutcome | null): boolean {
+  return reload?.result === 'rejected' || reload?.result === 'failed';
 }

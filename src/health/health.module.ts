@@ -1,6 +1,6 @@
 import { type DynamicModule, type InjectionToken, Module } from '@nestjs/common';
 import { Launcher } from '../domain/launcher.js';
-import { Clock, type Probe } from '../domain/ports.js';
+import { Clock, ReloadHealth, type Probe } from '../domain/ports.js';
 import { HealthDetailsService } from './health-details.js';
 import { HealthController } from './health.controller.js';
 import { ReadinessService } from './readiness.js';
@@ -16,9 +16,8 @@ export class HealthModule {
         { provide: ReadinessService, inject: probes, useFactory: (...rooms: Probe[]) => new ReadinessService(rooms) },
         {
           provide: HealthDetailsService,
-          inject: [ReadinessService, Launcher, Clock],
-          useFactory: (readiness: ReadinessService, launcher: Launcher, clock: Clock) =>
-            new HealthDetailsService(readiness, launcher, clock),
+          inject: [ReadinessService, Launcher, Clock, ReloadHealth],
+          useFactory: (...parts: [ReadinessService, Launcher, Clock, ReloadHealth]) => new HealthDetailsService(...parts),
         },
       ],
       exports: [ReadinessService],

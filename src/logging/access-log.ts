@@ -8,6 +8,7 @@ const CONTROLS = /[\u007f-\u009f]/g;
 /** One line a request, when it is over. Names the route's template, never the raw address: ids stay, secrets in queries don't. */
 export function logRequests(logger: Logger, now: () => number): RequestEndListener {
   return (request, status) => {
+    if (!logger.isLevelEnabled('info')) return;
     logger.info(
       {
         request_id: request.context.requestId,

@@ -31,6 +31,7 @@ export class Admission {
   private readonly waiting: Waiting[] = [];
   private held = 0;
 
+  /** @param limits asked for at each claim */
   constructor(private readonly limits: Limits) {}
 
   get active(): number {
@@ -93,6 +94,11 @@ export class Admission {
     return this.waiting.some((entry) => entry.command === command || this.isFree(entry.command, entry.limit));
   }
 
+  /** To be called when the limits have grown: whoever waits and may go now, goes. */
+  grantFree(): void {
+    while (this.grantNext());
+  }
+
   private take(command: CommandName): void {
     this.held++;
     this.holders.set(command, (this.holders.get(command) ?? 0) + 1);
@@ -103,8 +109,13 @@ export class Admission {
     const left = (this.holders.get(command) ?? 1) - 1;
     if (left === 0) this.holders.delete(command);
     else this.holders.set(command, left);
+    this.grantNext();
+  }
+
+  private grantNext(): boolean {
     const next = this.waiting.findIndex((entry) => this.isFree(entry.command, entry.limit));
     if (next >= 0) this.waiting.splice(next, 1)[0]?.grant();
+    return next >= 0;
   }
 }
 
