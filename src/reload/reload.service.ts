@@ -181,7 +181,7 @@ export class ReloadService extends ReloadHealth {
     this.count({ result, at: this.rooms.clock.now(), mistakes: 0 });
     const details = { trigger, request_id: requestId, catalogue, settings };
     if (result === 'applied') this.rooms.logger.info(details, 'configuration reloaded');
-    else if (was === 'rejected' || was === 'failed') this.rooms.logger.info(details, 'the configuration is what is in force already');
+    else if (trigger !== 'watch' || isFailure(was)) this.rooms.logger.info(details, 'nothing new in the configuration');
     if (settings.needsRestart.length > 0)
       this.rooms.logger.warn({ settings: settings.needsRestart }, 'settings that are given otherwise by now need a restart');
   }
@@ -202,8 +202,12 @@ export class ReloadService extends ReloadHealth {
   private count(outcome: ReloadOutcome): void {
     this.outcome = outcome;
     this.rooms.metrics.configReloads.inc({ result: outcome.result });
-    this.rooms.metrics.configLastReloadSuccess.set(outcome.mistakes === 0 && outcome.result !== 'failed' ? 1 : 0);
+    this.rooms.metrics.configLastReloadSuccess.set(isFailure(outcome.result) ? 0 : 1);
   }
+}
+
+function isFailure(result: ReloadOutcome['result'] | undefined): boolean {
+  return result === 'rejected' || result === 'failed';
 }
 
 function reportOf({ catalogue, settings }: Prepared, inForce: Catalogue): ReloadReport {
