@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { stringify } from 'yaml';
 import { generateKey } from '../src/auth/key-format.js';
@@ -123,6 +124,45 @@ describe('a reload', () => {
     expect((await reload(at)).body.result).toBe('applied');
     expect((await at.admin.run('say')).stdout).toBe('two\n');
     expect((await health(at)).status).toBe('healthy');
+  });
+
+  it('never mixes two versions of files that are swapped while they are read [H12]', async () => {
+    const at = await place({ exits });
+    const folder = join(at.file, '..');
+    const names = Array.from({ length: 12 }, (_, index) => `part${index}`);
+    const swap = (version: number) => {
+      const made = `..v${version}`;
+      mkdirSync(join(folder, made));
+      for (const name of names)
+        writeFileSync(join(folder, made, `${name}.yaml`), catalogueOf({ [name]: says('x', { summary: `version ${version}` }) }));
+      symlinkSync(made, join(folder, '..tmp'));
+      renameSync(join(folder, '..tmp'), join(folder, '..data'));
+    };
+    swap(0);
+    rmSync(at.file);
+    for (const name of names) symlinkSync(`..data/${name}.yaml`, join(folder, `${name}.yaml`));
+    let results = { applied: 0, unsettled: 0 };
+    let goesOn = true;
+    const swaps = (async () => {
+      for (let version = 1; goesOn; version++) {
+        swap(version);
+        // Most of the time longer than it takes to read them, and never in step with it.
+        await delay(25 + ((version * 7) % 30));
+      }
+    })();
+    try {
+      for (let asked = 0; asked < 12; asked++) {
+        const { status, body } = await reload<ReloadReport & Problem>(at);
+        results = status === 200 ? { ...results, applied: results.applied + 1 } : { ...results, unsettled: results.unsettled + 1 };
+        if (status !== 200) expect(body.errors).toEqual([{ path: 'files', message: 'change while they are read' }]);
+        const { items } = (await at.admin.get<{ items: { summary: string }[] }>('/commands')).body;
+        if (results.applied > 0) expect([items.length, new Set(items.map(({ summary }) => summary)).size]).toEqual([names.length, 1]);
+      }
+    } finally {
+      goesOn = false;
+      await swaps;
+    }
+    expect(results.applied).toBeGreaterThan(0);
   });
 
   it('sees new values of variables, though no version changes with them', async () => {

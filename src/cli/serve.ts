@@ -7,6 +7,7 @@ import { createLogger } from '../logging/logger.js';
 import { localOrigin } from '../reload/reload.service.js';
 import { createServer, type Server } from '../server.js';
 import { CliFailure } from './cli-failure.js';
+import { LISTEN_FAILURES } from './listen-failures.js';
 
 /** What answers get at least, to be sent, when the runs have ended. */
 const LAST_ANSWERS_MS = 1_000;
@@ -81,13 +82,6 @@ async function listen({ app }: Server, { PORT, HOST }: Settings): Promise<void> 
     throw reason === undefined ? error : new CliFailure(`Cannot listen on HOST ${HOST}, PORT ${PORT}: ${reason}.`);
   }
 }
-
-const LISTEN_FAILURES: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'something else listens there already',
-  EADDRNOTAVAIL: 'this host has no such address',
-  EACCES: 'that port takes rights that this process does not have',
-  ENOTFOUND: 'the host name is not known',
-};
 
 /** To people, on stdout beside the log and into no log line; before anything else can fail, for it is shown this once. */
 function tellKey(firstKey: string): void {
