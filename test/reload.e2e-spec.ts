@@ -142,9 +142,9 @@ describe('a reload', () => {
     rmSync(at.file);
     for (const name of names) symlinkSync(`..data/${name}.yaml`, join(folder, `${name}.yaml`));
     let results = { applied: 0, unsettled: 0 };
-    let goesOn = true;
+    const enough = new AbortController();
     const swaps = (async () => {
-      for (let version = 1; goesOn; version++) {
+      for (let version = 1; !enough.signal.aborted; version++) {
         swap(version);
         // Most of the time longer than it takes to read them, and never in step with it.
         await delay(25 + ((version * 7) % 30));
@@ -159,7 +159,7 @@ describe('a reload', () => {
         if (results.applied > 0) expect([items.length, new Set(items.map(({ summary }) => summary)).size]).toEqual([names.length, 1]);
       }
     } finally {
-      goesOn = false;
+      enough.abort();
       await swaps;
     }
     expect(results.applied).toBeGreaterThan(0);

@@ -102,7 +102,7 @@ export class WarmSandboxes {
   }
 
   private places(): string {
-    return this.containment.options.places().join('\0');
+    return [...new Set(this.containment.options.places())].sort().join('\0');
   }
 
   private keptFor(request: LaunchRequest): Kept | null {
