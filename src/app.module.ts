@@ -13,6 +13,7 @@ import { rateLimitRules } from './auth/rate-limits.js';
 import { Catalogue } from './commands/catalogue.js';
 import { CatalogueProbe } from './commands/catalogue.probe.js';
 import { CommandsController } from './commands/commands.controller.js';
+import { LiveSettings } from './config/live-settings.js';
 import { type LoadedSettings, SETTINGS_TOKEN } from './config/settings.js';
 import type { Settings } from './config/settings.schema.js';
 import { SystemClock } from './config/system-clock.js';
@@ -38,6 +39,9 @@ import { MetricsController } from './metrics/metrics.controller.js';
 import { OpenApiController, OpenApiDocument } from './openapi/openapi.controller.js';
 import { loadRedaction } from './load-redaction.js';
 import { Redaction } from './redaction/redaction.js';
+import { ConfigWatch } from './reload/config-watch.js';
+import { ReloadModule } from './reload/reload.module.js';
+import { ReloadService } from './reload/reload.service.js';
 import { Resilience } from './resilience/resilience.js';
 import { Admission } from './runs/admission.js';
 import { ApprovalDesk } from './runs/approval-desk.js';
@@ -65,11 +69,9 @@ import { SqliteRunStore } from './storage/sqlite/sqlite-run-store.js';
 import { SqliteSecretStore } from './storage/sqlite/sqlite-secret-store.js';
 import { StorageProbe } from './storage/storage.probe.js';
 
-/** What the application is made from. Everything else follows. */
-export interface Ingredients {
-  readonly settings: Settings;
+/** What the application is made from. Everything else follows. The settings that a reload applies are changed in place. */
+export interface Ingredients extends LoadedSettings {
   readonly logger: Logger;
-  readonly catalogueVariable: LoadedSettings['catalogueVariable'];
   /** Whether this process serves nothing but the gateway. */
   readonly ownsProcess?: boolean;
 }
@@ -94,19 +96,22 @@ export class AppModule {
         AuditModule.with({ ...ingredients, sanitise: (details) => redaction.data(details) as typeof details }),
         SecretsModule,
         RunsModule,
+        ReloadModule,
         HealthModule.asking([StorageProbe, AuditProbe, CatalogueProbe, DiskProbe]),
       ],
       controllers: [CommandsController, MetricsController, OpenApiController],
       providers,
       // Global, so that rooms ask for ports without knowing who provides them.
-      exports: [...providers, AuthModule, AuditModule, SecretsModule, RunsModule, HealthModule],
+      exports: [...providers, AuthModule, AuditModule, SecretsModule, RunsModule, ReloadModule, HealthModule],
     };
   }
 }
 
-function infrastructure({ settings, logger }: Ingredients): Provider[] {
+function infrastructure(ingredients: Ingredients): Provider[] {
+  const { settings, logger } = ingredients;
   return [
     { provide: SETTINGS_TOKEN, useValue: settings },
+    { provide: LiveSettings, useFactory: () => new LiveSettings(ingredients) },
     { provide: LOGGER_TOKEN, useValue: logger },
     { provide: Clock, useClass: SystemClock },
     { provide: Metrics, useFactory: () => new Metrics() },
@@ -154,8 +159,13 @@ function storage({ settings: { DATA_DIR, SECRETS_KEY }, logger }: Ingredients): 
   ];
 }
 
-function ownPlace({ KILL_GRACE, DATA_DIR }: Settings): ProcessExecutorOptions {
-  return { killGraceMs: KILL_GRACE, privateFolder: privateFolder(DATA_DIR) };
+function ownPlace(settings: Settings): ProcessExecutorOptions {
+  return {
+    get killGraceMs() {
+      return settings.KILL_GRACE;
+    },
+    privateFolder: privateFolder(settings.DATA_DIR),
+  };
 }
 
 /** A store that is not written is the one thing that stops everything: an operator hears of it once, when it comes. */
@@ -240,6 +250,8 @@ const LIVING = {
   freezes: FreezeBook,
   approvals: ApprovalDesk,
   readiness: ReadinessService,
+  reloads: ReloadService,
+  watch: ConfigWatch,
   clock: Clock,
 } as const;
 type Living = { readonly [Name in keyof typeof LIVING]: (typeof LIVING)[Name]['prototype'] };
@@ -253,6 +265,12 @@ function gateway({ settings, logger }: Ingredients): Provider {
     useFactory: (events: EventBus, metrics: Metrics, admission: Admission, ...parts: readonly unknown[]) => {
       measureRuns(events, metrics, admission);
       const living = Object.fromEntries(Object.keys(LIVING).map((name, index) => [name, parts[index]])) as unknown as Living;
+      const { launcher, catalogue } = living;
+      events.subscribe('catalogue.replaced', () => launcher.renewSandboxes(new Set(catalogue.all().map(({ container }) => container))));
+      events.subscribe('settings.changed', ({ names }) => {
+        if (names.includes('LOG_LEVEL')) logger.level = settings.LOG_LEVEL;
+        admission.grantFree();
+      });
       return new Gateway({ settings, logger, ...living });
     },
   };

@@ -16,6 +16,8 @@ import type { ProcessLauncher } from './launcher/process-launcher.js';
 import type { ReadinessService } from './health/readiness.js';
 import type { ApprovalDesk } from './runs/approval-desk.js';
 import type { FreezeBook } from './runs/freeze-book.js';
+import type { ConfigWatch } from './reload/config-watch.js';
+import type { ReloadService } from './reload/reload.service.js';
 import { closeLostRuns } from './runs/run-recovery.js';
 import type { RunService } from './runs/run.service.js';
 import type { KeyRotation } from './secrets/key-rotation.js';
@@ -51,6 +53,8 @@ export interface Parts {
   readonly freezes: FreezeBook;
   readonly approvals: ApprovalDesk;
   readonly refusals: RefusalLedger;
+  readonly reloads: ReloadService;
+  readonly watch: ConfigWatch;
 }
 
 /**
@@ -88,9 +92,11 @@ export class Gateway {
    * @returns the first key, when one was made
    */
   async start(): Promise<Bootstrap> {
-    const { lock, keys, settings, logger, catalogue, launcher, freezes, approvals } = this.parts;
+    const { lock, keys, settings, logger, catalogue, launcher, freezes, approvals, reloads, watch } = this.parts;
     lock.acquire();
     removeAbandonedFiles(settings.DATA_DIR);
+    // Before they are read: what changes after this is noticed.
+    reloads.note(await reloads.look());
     await this.open();
     const { gaps, ...contained } = launcher.containment;
     logger.info(contained, 'containment of programs');
@@ -107,6 +113,7 @@ export class Gateway {
     this.serving = true;
     this.pruning = setInterval(() => void this.prune(), PRUNE_EVERY_MS).unref();
     void this.prune();
+    if (settings.CONFIG_WATCH) watch.start();
     return bootstrap;
   }
 
@@ -130,9 +137,11 @@ export class Gateway {
   }
 
   async stop(): Promise<void> {
-    const { runs, launcher, storage, lock, logger, settings, checkpointer, refusals } = this.parts;
+    const { runs, launcher, storage, lock, logger, settings, checkpointer, refusals, reloads, watch } = this.parts;
     clearInterval(this.pruning);
     const steps: [string, () => unknown][] = [
+      ['watch', () => watch.stop()],
+      ['reloads', () => reloads.stop()],
       ['runs', () => runs.drain(0)],
       ['executors', () => launcher.stop()],
       ['private files', () => rmSync(privateFolder(settings.DATA_DIR), { recursive: true, force: true })],

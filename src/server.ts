@@ -156,10 +156,11 @@ async function addHooks(app: NestFastifyApplication, { settings, logger, headers
     reply.raw.on('timeout', cutStalled);
     done();
   });
-  const endListeners = [measureRequests(fastify, app.get(Metrics), now)];
-  if (logger.isLevelEnabled('info')) endListeners.push(logRequests(logger, now));
-  endListeners.push(recordRefusals(app.getHttpServer(), answers, app.get(RefusalLedger)));
-  onRequestEnd(fastify, endListeners);
+  onRequestEnd(fastify, [
+    measureRequests(fastify, app.get(Metrics), now),
+    logRequests(logger, now),
+    recordRefusals(app.getHttpServer(), answers, app.get(RefusalLedger)),
+  ]);
   followRequests(fastify);
   fastify.addHook('onRequest', (request, reply, done) => {
     const fault = unanswerable(request);

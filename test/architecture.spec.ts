@@ -23,6 +23,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   runs: 5,
   openapi: 6,
   health: 6,
+  reload: 6,
   cli: 7,
 };
 /** Beside the ladder: they see the floors up to 2, and are seen by the wiring alone. */

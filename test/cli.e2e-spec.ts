@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -79,7 +79,12 @@ describe('sallyport', () => {
 describe('sallyport doctor', () => {
   interface Findings {
     readonly ok: boolean;
-    readonly observations: readonly { readonly weight: string; readonly about: string; readonly text: string }[];
+    readonly observations: readonly {
+      readonly weight: string;
+      readonly about: string;
+      readonly text: string;
+      readonly advice: string | null;
+    }[];
     readonly containment: ContainmentReport | null;
   }
   const about = ({ observations }: Findings, weight: string) =>
@@ -112,6 +117,99 @@ describe('sallyport doctor', () => {
     const found = await place.run(['doctor', '--json']);
     expect(found.code).toBe(1);
     expect(about(json<Findings>(found), 'failure')).toEqual(['catalogue']);
+  });
+});
+
+describe('what sallyport doctor finds', () => {
+  interface Findings {
+    readonly ok: boolean;
+    readonly observations: readonly {
+      readonly weight: string;
+      readonly about: string;
+      readonly text: string;
+      readonly advice: string | null;
+    }[];
+  }
+  const examine = async (place: ProgramHome, settings: Readonly<Record<string, string | undefined>> = {}) => {
+    const finished = await place.run(['doctor', '--json'], settings);
+    const { ok, observations } = json<Findings>(finished);
+    // Whatever is wrong, it says what to do.
+    expect(observations.filter(({ weight, advice }) => (weight === 'ok') !== (advice === null))).toEqual([]);
+    expect([finished.code, finished.stderr]).toEqual([ok ? 0 : 1, '']);
+    return observations.map(({ weight, about, text, advice }) => [weight, about, `${text} → ${advice}`] as const);
+  };
+  const wrong = (found: Awaited<ReturnType<typeof examine>>, name: string) =>
+    found.filter(([weight, about]) => weight !== 'ok' && about === name).map(([weight, , text]) => `${weight}: ${text}`);
+
+  it('are all mistakes in the settings, without a value', async () => {
+    const found = await examine(home(), { PORT: 'canary1', BODY_LIMIT: 'canary2' });
+    expect(wrong(found, 'settings')).toEqual([expect.stringMatching(/^failure: PORT/), expect.stringMatching(/^failure: BODY_LIMIT/)]);
+    expect(JSON.stringify(found)).not.toContain('canary');
+  });
+
+  it('are all mistakes of the catalogue, each with its place', async () => {
+    const place = home();
+    place.write(
+      'commands/test.yaml',
+      'commands: { a: { summary: x, effect: red, exec: [echo] }, B: { summary: x, effect: read, builtin: greet } }\n',
+    );
+    const found = wrong(await examine(place), 'catalogue');
+    expect(found).toEqual([
+      expect.stringMatching(/^failure: commands\/test\.yaml:1:\d+ commands\.a/),
+      expect.stringMatching(/commands\.B/),
+    ]);
+  });
+
+  it('are files and folders that are open to others', async () => {
+    const place = home();
+    await place.run(['keys', 'list']);
+    expect(wrong(await examine(place), 'data')).toEqual([]);
+    place.write('.env', 'TOKEN=x\n');
+    place.write('admin', place.adminKey);
+    place.write('sallyport.yaml', 'RUN_TIMEOUT: 5s\n');
+    for (const [name, mode] of [
+      ['.env', 0o644],
+      ['admin', 0o604],
+      ['sallyport.yaml', 0o646],
+      ['data', 0o755],
+      ['data/secret.key', 0o640],
+    ] as const)
+      chmodSync(join(place.folder, name), mode);
+    const found = await examine(place, { ADMIN_KEY: undefined, ADMIN_KEY_FILE: 'admin' });
+    expect(wrong(found, 'files')).toEqual([
+      expect.stringMatching(/any user of this host may change sallyport\.yaml → chmod o-w /),
+      expect.stringMatching(/any user of this host may read \.env → chmod 600 /),
+      expect.stringMatching(/any user of this host may read admin → chmod 600 /),
+    ]);
+    expect(wrong(found, 'data')).toEqual([
+      expect.stringMatching(/may enter DATA_DIR → chmod 700 /),
+      expect.stringMatching(/secret\.key .* → chmod 600 /),
+    ]);
+  });
+
+  it('is a DATA_DIR that is no folder', async () => {
+    const place = home();
+    place.write('data', 'a file');
+    const found = await examine(place);
+    expect(wrong(found, 'data')).toEqual([expect.stringMatching(/^failure: DATA_DIR is not a folder/)]);
+    expect(wrong(found, 'store')).toHaveLength(1);
+  });
+
+  it('is a port that is taken, unless a gateway serves there', async () => {
+    const other = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const PORT = String((other.address() as AddressInfo).port);
+    try {
+      expect(wrong(await examine(home(), { PORT }), 'port')).toEqual([
+        expect.stringMatching(/^failure: 127\.0\.0\.1, port \d+ cannot be listened on: something else/),
+      ]);
+    } finally {
+      other.close();
+    }
+    const place = home();
+    const { port } = new URL(await (await place.serve()).url());
+    const found = await examine(place, { PORT: port });
+    expect(found).toContainEqual(['ok', 'port', `a gateway serves on 127.0.0.1, port ${port} → null`]);
   });
 });
 

@@ -540,7 +540,7 @@ describe('metrics', () => {
       scope: ['key', 'address', 'command'],
       command: Object.keys(commands),
       outcome: outcomes,
-      result: ['hit', 'miss', 'first', 'replayed', 'under_way', 'mismatch'],
+      result: ['hit', 'miss', 'first', 'replayed', 'under_way', 'mismatch', 'applied', 'unchanged', 'rejected', 'failed'],
       kind: REDACTION_KINDS,
     };
     const { body } = await anonymous.get<string>('/metrics');

@@ -4,6 +4,8 @@ import { type Budget, type Clock, RateCounter } from '../domain/ports.js';
 
 interface Window {
   readonly endsAt: number;
+  /** Of the rate it was begun for: another one begins another window. */
+  readonly windowMs: number;
   used: number;
 }
 
@@ -23,9 +25,9 @@ export class MemoryRateCounter extends RateCounter {
 
   spend(bucket: string, rate: Rate): Promise<Budget> {
     const now = this.clock.monotonic();
-    let window = this.current(bucket, now);
+    let window = this.current(bucket, rate, now);
     if (!window) {
-      window = { endsAt: now + rate.windowMs, used: 0 };
+      window = { endsAt: now + rate.windowMs, windowMs: rate.windowMs, used: 0 };
       this.windows.set(bucket, window);
     }
     const allowed = window.used < rate.count;
@@ -35,13 +37,13 @@ export class MemoryRateCounter extends RateCounter {
 
   peek(bucket: string, rate: Rate): Promise<Budget> {
     const now = this.clock.monotonic();
-    const window = this.current(bucket, now) ?? { endsAt: now + rate.windowMs, used: 0 };
+    const window = this.current(bucket, rate, now) ?? { endsAt: now + rate.windowMs, windowMs: rate.windowMs, used: 0 };
     return Promise.resolve(budgetOf(window, rate, window.used < rate.count, now));
   }
 
-  private current(bucket: string, now: number): Window | undefined {
+  private current(bucket: string, { windowMs }: Rate, now: number): Window | undefined {
     const window = this.windows.get(bucket);
-    return window && now < window.endsAt ? window : undefined;
+    return window && now < window.endsAt && window.windowMs === windowMs ? window : undefined;
   }
 }
 

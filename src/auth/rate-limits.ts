@@ -11,10 +11,23 @@ export interface RateLimitRules {
   readonly rates: Readonly<Record<RateScope, Rate>>;
 }
 
+/** The rules as the settings have them at the moment. */
 export function rateLimitRules(
   settings: Pick<Settings, 'RATE_LIMIT_ENABLED' | 'RATE_LIMIT_PER_KEY' | 'RATE_LIMIT_PER_ADDRESS'>,
 ): RateLimitRules {
-  return { enabled: settings.RATE_LIMIT_ENABLED, rates: { key: settings.RATE_LIMIT_PER_KEY, address: settings.RATE_LIMIT_PER_ADDRESS } };
+  return {
+    get enabled() {
+      return settings.RATE_LIMIT_ENABLED;
+    },
+    rates: {
+      get key() {
+        return settings.RATE_LIMIT_PER_KEY;
+      },
+      get address() {
+        return settings.RATE_LIMIT_PER_ADDRESS;
+      },
+    },
+  };
 }
 
 /** Budgets of the windows that a request has spent from. */

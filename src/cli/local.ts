@@ -19,19 +19,16 @@ export interface LocalRooms {
  * @param instead settings that take the place of those that are loaded
  */
 export async function withLocalRooms<T>(work: (rooms: LocalRooms) => Promise<T>, instead: Partial<Settings> = {}): Promise<T> {
-  const { settings: loaded, catalogueVariable } = loadSettings();
-  const settings = { ...loaded, ...instead };
+  const loaded = loadSettings();
+  const settings = { ...loaded.settings, ...instead };
   const logger = createLogger(
     { LOG_LEVEL: settings.LOG_LEVEL === 'info' ? 'warn' : settings.LOG_LEVEL, LOG_FORMAT: settings.LOG_FORMAT },
     { fd: 2, redaction: loadRedaction(settings) },
   );
-  const context = await NestFactory.createApplicationContext(
-    AppModule.register({ settings, logger, catalogueVariable, ownsProcess: true }),
-    {
-      logger: new NestLogger(logger),
-      abortOnError: false,
-    },
-  );
+  const context = await NestFactory.createApplicationContext(AppModule.register({ ...loaded, settings, logger, ownsProcess: true }), {
+    logger: new NestLogger(logger),
+    abortOnError: false,
+  });
   const gateway = context.get(Gateway);
   try {
     return await work({ context, gateway });

@@ -5,17 +5,20 @@ import type { Settings } from '../config/settings.schema.js';
 import { Connections } from '../http/connections.js';
 import { loadRedaction } from '../load-redaction.js';
 import { createLogger } from '../logging/logger.js';
+import { localOrigin } from '../reload/reload.service.js';
 import { createServer, type Server } from '../server.js';
 import { CliFailure } from './cli-failure.js';
+import { LISTEN_FAILURES } from './listen-failures.js';
 
 /** What answers get at least, to be sent, when the runs have ended. */
 const LAST_ANSWERS_MS = 1_000;
 
 /** Starts the gateway and stays until SIGTERM or SIGINT. */
 export async function serve(): Promise<void> {
-  const { settings, catalogueVariable } = loadSettings();
+  const loaded = loadSettings();
+  const { settings } = loaded;
   const logger = createLogger(settings, { fd: 1, redaction: loadRedaction(settings) });
-  const server = await createServer({ settings, logger, catalogueVariable, ownsProcess: true });
+  const server = await createServer({ ...loaded, logger, ownsProcess: true });
   const connections = new Connections(server.app.getHttpServer());
   const hurry = new AbortController();
   let drainedBy = 0;
@@ -28,6 +31,8 @@ export async function serve(): Promise<void> {
   process.once('SIGTERM', (signal) => (process.removeAllListeners('SIGINT'), onSignal(signal)));
   process.once('SIGINT', (signal) => (process.removeAllListeners('SIGTERM'), onSignal(signal)));
   dieOnSurprise(server, logger);
+  const started = Promise.withResolvers<void>();
+  process.on('SIGHUP', () => void started.promise.then(() => reload(server, logger)));
   try {
     const bootstrap = await server.gateway.start();
     const firstKey = bootstrap.kind === 'made' ? bootstrap.text : undefined;
@@ -35,6 +40,7 @@ export async function serve(): Promise<void> {
     giveBackMemory();
     await listen(server, settings);
     welcome(server, logger, firstKey, settings.TLS_CERT_FILE === undefined ? 'http' : 'https');
+    started.resolve();
     await asked;
     drainedBy = performance.now() + settings.DRAIN_TIMEOUT;
     await server.gateway.drain(settings.DRAIN_TIMEOUT, hurry.signal);
@@ -43,6 +49,15 @@ export async function serve(): Promise<void> {
     await server.gateway.stop();
   }
   logger.info('stopped');
+}
+
+/** What cannot be taken over is told in log, metrics and health; the gateway goes on with what it has. */
+async function reload({ gateway }: Server, logger: Logger): Promise<void> {
+  try {
+    await gateway.parts.reloads.reload(localOrigin('signal'));
+  } catch (error) {
+    logger.debug({ err: error }, 'SIGHUP changed nothing');
+  }
 }
 
 /** Aborts when answers have had their time: what is left of the drain unless somebody is in a hurry. */
@@ -68,13 +83,6 @@ async function listen({ app }: Server, { PORT, HOST }: Settings): Promise<void> 
     throw reason === undefined ? error : new CliFailure(`Cannot listen on HOST ${HOST}, PORT ${PORT}: ${reason}.`);
   }
 }
-
-const LISTEN_FAILURES: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'something else listens there already',
-  EADDRNOTAVAIL: 'this host has no such address',
-  EACCES: 'that port takes rights that this process does not have',
-  ENOTFOUND: 'the host name is not known',
-};
 
 /** To people, on stdout beside the log and into no log line; before anything else can fail, for it is shown this once. */
 function tellKey(firstKey: string): void {

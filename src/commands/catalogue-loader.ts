@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
 import { readCatalogueFile, type CatalogueFile } from './catalogue-file.js';
@@ -76,26 +77,33 @@ async function readDeclarations({ directory, workingDirectory, builtins }: Loade
   const all: Declared[] = [];
   for (const name of names) {
     const file = join(directory, name);
-    const text = await readBounded(file, (message) => notes.mistakes.push(aboutWhole(file, message)));
-    if (text === undefined) continue;
-    if (((await stat(file)).mode & ANYONE_MAY_WRITE) !== 0)
-      notes.warnings.push(aboutWhole(file, 'any user of this host may change this file'));
-    const { declared, mistakes } = declarationsOf(readCatalogueFile(text), shown(file), builtins);
+    const found = await readBounded(file);
+    if ('mistake' in found) {
+      notes.mistakes.push(aboutWhole(file, found.mistake));
+      continue;
+    }
+    if (found.anyoneMayWrite) notes.warnings.push(aboutWhole(file, 'any user of this host may change this file'));
+    const { declared, mistakes } = declarationsOf(readCatalogueFile(found.text), shown(file), builtins);
     all.push(...declared);
     notes.mistakes.push(...mistakes);
   }
   return all;
 }
 
-async function readBounded(file: string, refuse: (message: string) => void): Promise<string | undefined> {
+type Found = { readonly text: string; readonly anyoneMayWrite: boolean } | { readonly mistake: string };
+
+/** Files may be replaced while they are read, by a pipe as well, which must hold up nobody. */
+async function readBounded(file: string): Promise<Found> {
   try {
-    const { size, isFile } = await stat(file).then((found) => ({ size: found.size, isFile: found.isFile() }));
-    if (isFile && size <= MAX_FILE_BYTES) return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
-    refuse(isFile ? 'is larger than 1 MiB' : 'is not a file');
+    await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    const { size, mode, isFile } = await handle.stat().then((found) => ({ size: found.size, mode: found.mode, isFile: found.isFile() }));
+    if (!isFile) return { mistake: 'is not a file' };
+    if (size > MAX_FILE_BYTES) return { mistake: 'is larger than 1 MiB' };
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(await handle.readFile());
+    return { text, anyoneMayWrite: (mode & ANYONE_MAY_WRITE) !== 0 };
   } catch {
-    refuse('expected a file of UTF-8 text that can be read');
+    return { mistake: 'expected a file of UTF-8 text that can be read' };
   }
-  return undefined;
 }
 
 const outerSchema = z.strictObject(

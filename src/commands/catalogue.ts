@@ -19,6 +19,17 @@ export interface CatalogueChanges {
   readonly removed: readonly string[];
 }
 
+/** A whole catalogue, valid on this host, not yet in force. */
+export interface PreparedCatalogue {
+  readonly digest: string;
+  readonly changes: CatalogueChanges;
+  /** Puts it in force, at once and whole. */
+  apply(): void;
+}
+
+/** What settings have to say about a load. */
+export type CatalogueSettings = Pick<CatalogueOptions, 'variable' | 'defaults'>;
+
 interface Snapshot extends LoadedCatalogue {
   readonly byName: ReadonlyMap<string, CompiledCommand>;
   readonly book: PhraseBook<CompiledCommand>;
@@ -38,9 +49,33 @@ export class Catalogue {
    * @throws CatalogueMistakes when anything is wrong; then the last good catalogue stays
    */
   async reload(): Promise<CatalogueChanges> {
-    const reload = this.reloading.then(() => this.replace());
+    const reload = this.reloading.then(async () => {
+      const prepared = await this.prepare();
+      prepared.apply();
+      return prepared.changes;
+    });
     this.reloading = reload.catch(() => undefined);
     return reload;
+  }
+
+  /**
+   * Reads, checks and resolves everything, and changes nothing. A command that would be the same in everything is the same object.
+   * @param settings instead of those that the catalogue was made with
+   * @throws CatalogueMistakes when anything is wrong
+   */
+  async prepare(settings: Partial<CatalogueSettings> = {}): Promise<PreparedCatalogue> {
+    const loaded = await loadCatalogue({ ...this.options, ...settings, secretKey: this.options.secretKey() });
+    const before = this.snapshot.byName;
+    const commands = loaded.commands.map((command) => {
+      const known = before.get(command.name);
+      return known?.fingerprint === command.fingerprint ? known : command;
+    });
+    const changes = changesBetween(before, commands);
+    return {
+      digest: loaded.digest,
+      changes,
+      apply: () => void (this.snapshot = snapshotOf({ ...loaded, commands }, new Date().toISOString())),
+    };
   }
 
   get(name: string): CompiledCommand | undefined {
@@ -79,19 +114,15 @@ export class Catalogue {
   get warnings(): readonly CatalogueFinding[] {
     return this.snapshot.warnings;
   }
+}
 
-  private async replace(): Promise<CatalogueChanges> {
-    const before = this.snapshot.byName;
-    this.snapshot = snapshotOf(await loadCatalogue({ ...this.options, secretKey: this.options.secretKey() }), new Date().toISOString());
-    const after = this.snapshot.byName;
-    return {
-      added: [...after.keys()].filter((name) => !before.has(name)),
-      changed: [...after.values()]
-        .filter(({ name, version }) => before.has(name) && before.get(name)?.version !== version)
-        .map(({ name }) => name),
-      removed: [...before.keys()].filter((name) => !after.has(name)),
-    };
-  }
+function changesBetween(before: Snapshot['byName'], commands: readonly CompiledCommand[]): CatalogueChanges {
+  const names = new Set(commands.map(({ name }) => name));
+  return {
+    added: [...names].filter((name) => !before.has(name)),
+    changed: commands.filter((command) => before.has(command.name) && before.get(command.name) !== command).map(({ name }) => name),
+    removed: [...before.keys()].filter((name) => !names.has(name)),
+  };
 }
 
 function snapshotOf(loaded: LoadedCatalogue, loadedAt: string | null): Snapshot {

@@ -19,6 +19,9 @@ export interface CompiledCommand extends Command {
   readonly places: readonly string[];
   /** Secrets that the gateway keeps and its program gets, by name. */
   readonly secrets: readonly SecretName[];
+  readonly container: Sandbox;
+  /** Covers all that a call depends on, values of variables and settings too. Equal only within this process, and never to be shown. */
+  readonly fingerprint: string;
   /** A word typed by a person as a raw value of the param; undefined when it cannot be one. */
   argumentFromText(param: string, text: string): unknown;
 }
@@ -56,14 +59,18 @@ export function compileCommand(
   const version = versionOf(name, declaration, surroundings);
   const invoke = invokerOf(name, declaration, surroundings);
   const secrets = Object.keys(declaration.secrets).sort();
+  const properties = propertiesOf(name, declaration, options);
+  const { sandbox: container, roots } = surroundings;
   return Object.freeze({
-    ...propertiesOf(name, declaration, options),
+    ...properties,
     version,
+    container,
+    fingerprint: hash('sha256', canonicalJson({ declaration, properties, ...surroundings, roots: [...roots] })),
     argumentsSchema: check.jsonSchema,
     prepare: preparer(check, { version, invoke, envSecrets: surroundings.envSecrets, reveal: revealerOf(secrets, options) }),
     secrets,
     example: exampleOf(declaration),
-    places: [...surroundings.sandbox.read, ...surroundings.sandbox.write],
+    places: [...container.read, ...container.write],
     argumentFromText(param: string, text: string): unknown {
       const found = Object.hasOwn(declaration.params, param) ? declaration.params[param] : undefined;
       return found && typeOf(found).fromText(text, found);

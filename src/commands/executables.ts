@@ -29,7 +29,8 @@ export async function findProgram(program: string, folders: readonly string[]): 
 }
 
 async function judge(file: string): Promise<ProgramFinding> {
-  const real = await realpath(file);
+  const real = await realpath(file).catch(() => undefined);
+  if (real === undefined) return { kind: 'missing' };
   const places = await Promise.all([isSafeFolder(dirname(file)), isSafeFolder(dirname(real)), isSafeFile(real)]);
   return places.every(Boolean)
     ? { kind: 'found', file }
@@ -42,7 +43,8 @@ async function isSafeFolder(folder: string): Promise<boolean> {
 }
 
 async function isSafeFile(file: string): Promise<boolean> {
-  return ((await stat(file)).mode & ANYONE_MAY_WRITE) === 0;
+  const found = await stat(file).catch(() => undefined);
+  return found !== undefined && (found.mode & ANYONE_MAY_WRITE) === 0;
 }
 
 async function isExecutableFile(file: string): Promise<boolean> {

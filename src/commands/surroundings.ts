@@ -98,7 +98,7 @@ function unique(places: readonly string[]): readonly string[] {
 
 async function resolveFolder(text: string, path: Finding['path'], host: Host, report: Report): Promise<string | undefined> {
   const place = await resolvePlace(text, path, host, report);
-  if (place === undefined || (await stat(place)).isDirectory()) return place;
+  if (place === undefined || (await stat(place).catch(() => undefined))?.isDirectory()) return place;
   report({ path, message: 'expected a folder that exists' });
   return undefined;
 }

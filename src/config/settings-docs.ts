@@ -1,3 +1,4 @@
+import { RELOADABLE } from './live-settings.js';
 import { settingEntries } from './settings.js';
 
 const BEGIN =
@@ -15,7 +16,7 @@ export function envExample(): string {
 export function settingsTable(): string {
   const rows = settingEntries().map(
     ([name, { about, default: fallback, secret }]) =>
-      `| \`${name}\` | ${fallback === null ? 'none' : `\`${fallback}\``} | ${about}${secret ? `. Secret: may be read from the file that \`${name}_FILE\` names` : ''} |`,
+      `| \`${name}\` | ${fallback === null ? 'none' : `\`${fallback}\``} | ${RELOADABLE.includes(name) ? 'reload' : 'restart'} | ${about}${secret ? `. Secret: may be read from the file that \`${name}_FILE\` names` : ''} |`,
   );
-  return ['| setting | default | what it does |', '| --- | --- | --- |', ...rows].join('\n');
+  return ['| setting | default | changes by | what it does |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }

@@ -87,6 +87,7 @@ export const SETTINGS = {
   PORT: setting(whole(0, 65_535), '8080', 'Port to listen on; 0 takes a free one'),
   DATA_DIR: setting(text('a folder'), './data', 'Folder of the database; created with mode 0700'),
   CATALOGUE_DIR: setting(text('a folder'), './commands', 'Folder of the catalogue files (*.yaml)'),
+  CONFIG_WATCH: setting(flag, 'true', 'Whether changed catalogue and settings files are taken over by themselves, within seconds'),
   ADMIN_KEY: setting(
     text('a key made by `sallyport keys generate`'),
     null,

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { parseDocument } from 'yaml';
 import { SETTINGS, type SettingDefinition, type SettingName, type Settings } from './settings.schema.js';
@@ -13,8 +13,17 @@ export type SettingSource = 'environment' | 'secret file' | '.env' | 'sallyport.
 export interface LoadedSettings {
   readonly settings: Settings;
   readonly sources: Readonly<Record<SettingName, SettingSource>>;
+  /** Each value as it was written, secrets too; null where there is none. */
+  readonly texts: Readonly<Record<SettingName, string | null>>;
+  /** Absolute paths of the files that were read, and of those that would have been if they were there. */
+  readonly files: readonly string[];
   /** Values for `${NAME}` in catalogue files; settings that are secret are not among them. */
   catalogueVariable(name: string): string | undefined;
+  /**
+   * Reads the same places once more. Of a secret that came through a pipe the text stays: it can be read once.
+   * @throws SettingsError with every mistake at once
+   */
+  again(): LoadedSettings;
 }
 
 /** Every mistake in the settings, by name and expectation; never with the value. */
@@ -31,26 +40,39 @@ export class SettingsError extends Error {
 type Environment = Readonly<Record<string, string | undefined>>;
 type Layer = ReadonlyMap<string, { readonly text: string; readonly source: SettingSource }>;
 
+const MAX_FILE_BYTES = 1024 ** 2;
+
+/** What reading needs to know and finds on its way. */
+interface Reading {
+  readonly folder: string;
+  readonly mistakes: string[];
+  readonly files: string[];
+  readonly before: LoadedSettings | undefined;
+}
+
 /**
  * Reads the settings: environment first, then (in development) `.env`, then `sallyport.yaml`, then defaults.
  * The only reader of the environment in the product.
  * @throws SettingsError with every mistake at once
  */
-export function loadSettings(environment: Environment = process.env, folder: string = process.cwd()): LoadedSettings {
-  const mistakes: string[] = [];
-  const file = readSettingsFile(folder, mistakes);
+export function loadSettings(
+  environment: Environment = process.env,
+  folder: string = process.cwd(),
+  before?: LoadedSettings,
+): LoadedSettings {
+  const reading: Reading = { folder, mistakes: [], files: [], before };
+  const { mistakes, files } = reading;
+  const file = readSettingsFile(reading);
   const stage = environment['ENVIRONMENT'] || file.get('ENVIRONMENT')?.text || SETTINGS.ENVIRONMENT.default;
-  const dotenv = stage === 'development' ? readDotenv(folder, mistakes) : {};
-  const layer = new Map([
-    ...file,
-    ...readVariables(dotenv, '.env', folder, mistakes),
-    ...readVariables(environment, 'environment', folder, mistakes),
-  ]);
+  const dotenv = stage === 'development' ? readDotenv(reading) : {};
+  const layer = new Map([...file, ...readVariables(dotenv, '.env', reading), ...readVariables(environment, 'environment', reading)]);
   const settings: Record<string, unknown> = {};
   const sources: Record<string, SettingSource> = {};
+  const texts: Record<string, string | null> = {};
   for (const [name, definition] of settingEntries()) {
     const given = layer.get(name);
     const text = given?.text ?? definition.default;
+    texts[name] = text;
     sources[name] = given?.source ?? (definition.default === null ? 'unset' : 'default');
     if (text === null) continue;
     const result = definition.schema.safeParse(text);
@@ -59,11 +81,15 @@ export function loadSettings(environment: Environment = process.env, folder: str
   }
   if ('TLS_CERT_FILE' in settings !== 'TLS_KEY_FILE' in settings) mistakes.push('TLS_CERT_FILE and TLS_KEY_FILE: expected both or none');
   if (mistakes.length > 0) throw new SettingsError(mistakes);
-  return {
+  const loaded: LoadedSettings = {
     settings: settings as Settings,
     sources: sources as Record<SettingName, SettingSource>,
+    texts: texts as Record<SettingName, string | null>,
+    files,
     catalogueVariable: (name) => (isSecretName(name) ? undefined : (environment[name] ?? dotenv[name])),
+    again: () => loadSettings(environment, folder, loaded),
   };
+  return loaded;
 }
 
 /** The table of settings as entries with their common type. */
@@ -75,24 +101,44 @@ function isSecretName(name: string): boolean {
   return settingEntries().some(([setting, { secret }]) => secret && (name === setting || name === `${setting}_FILE`));
 }
 
-function readDotenv(folder: string, mistakes: string[]): Environment {
-  const text = readIfPresent('.env', folder, mistakes);
+function readDotenv(reading: Reading): Environment {
+  const text = readIfPresent('.env', reading);
   return text === undefined ? {} : parseEnv(text);
 }
 
 /** Text of an optional file of the working directory. */
-function readIfPresent(name: string, folder: string, mistakes: string[]): string | undefined {
-  const file = join(folder, name);
+function readIfPresent(name: string, { folder, files, mistakes }: Reading): string | undefined {
+  const file = resolve(folder, name);
+  files.push(file);
   if (!existsSync(file)) return undefined;
   try {
-    return readFileSync(file, 'utf8');
+    const text = readRegular(file);
+    if (text !== undefined) return text;
   } catch {
-    mistakes.push(`${name}: expected a file that can be read`);
-    return undefined;
+    // Said below.
+  }
+  mistakes.push(`${name}: expected a file that can be read`);
+  return undefined;
+}
+
+/** Undefined for anything but a file of a sensible size. A pipe in its place would hold up the whole process. */
+function readRegular(file: string): string | undefined {
+  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const found = fstatSync(descriptor);
+    return found.isFile() && found.size <= MAX_FILE_BYTES ? readFileSync(descriptor, 'utf8') : undefined;
+  } finally {
+    closeSync(descriptor);
   }
 }
 
-function readVariables(variables: Environment, source: SettingSource, folder: string, mistakes: string[]): Layer {
+/** At the start a pipe is as good as a file: shells make some for `<(…)`. */
+function readSecret(file: string, known: string | null | undefined): string {
+  if (known === undefined) return readFileSync(file, 'utf8').trim();
+  return readRegular(file)?.trim() ?? known ?? '';
+}
+
+function readVariables(variables: Environment, source: SettingSource, { folder, mistakes, files, before }: Reading): Layer {
   const layer = new Map<string, { text: string; source: SettingSource }>();
   for (const [name, { secret }] of settingEntries()) {
     const text = variables[name];
@@ -101,7 +147,9 @@ function readVariables(variables: Environment, source: SettingSource, folder: st
     else if (text) layer.set(name, { text, source });
     else if (file) {
       try {
-        layer.set(name, { text: readFileSync(join(file.startsWith('/') ? '' : folder, file), 'utf8').trim(), source: 'secret file' });
+        const path = join(file.startsWith('/') ? '' : folder, file);
+        files.push(path);
+        layer.set(name, { text: readSecret(path, before?.texts[name]), source: 'secret file' });
       } catch {
         mistakes.push(`${name}_FILE (${source}): expected a file that can be read`);
       }
@@ -110,9 +158,10 @@ function readVariables(variables: Environment, source: SettingSource, folder: st
   return layer;
 }
 
-function readSettingsFile(folder: string, mistakes: string[]): Layer {
+function readSettingsFile(reading: Reading): Layer {
+  const { mistakes } = reading;
   const layer = new Map<string, { text: string; source: SettingSource }>();
-  for (const [name, value] of Object.entries(parseSettingsFile(folder, mistakes))) {
+  for (const [name, value] of Object.entries(parseSettingsFile(reading))) {
     if (!Object.hasOwn(SETTINGS, name)) mistakes.push(`sallyport.yaml: there is no setting of the name ${quoteName(name)}`);
     else if (typeof value !== 'string') mistakes.push(`sallyport.yaml: ${name} expects a single value`);
     else if (value !== '') layer.set(name, { text: value, source: 'sallyport.yaml' });
@@ -121,8 +170,9 @@ function readSettingsFile(folder: string, mistakes: string[]): Layer {
 }
 
 /** The file as plain data. Everything in it is text: what `8080` or `yes` means is up to the setting. */
-function parseSettingsFile(folder: string, mistakes: string[]): object {
-  const text = readIfPresent('sallyport.yaml', folder, mistakes);
+function parseSettingsFile(reading: Reading): object {
+  const { mistakes } = reading;
+  const text = readIfPresent('sallyport.yaml', reading);
   if (text === undefined) return {};
   const document = parseDocument(text, { schema: 'failsafe', uniqueKeys: true, logLevel: 'error' });
   if (document.errors.length > 0) {

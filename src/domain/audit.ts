@@ -22,6 +22,7 @@ export const AUDIT_ACTIONS = [
   'freeze.lifted',
   'request.refused',
   'request.answered',
+  'config.reloaded',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

@@ -32,6 +32,7 @@ export const ERRORS = {
   unsupported_media_type: { status: 415, title: 'The request body has an unsupported media type' },
   host_refused: { status: 421, title: 'This gateway does not answer to that name' },
   frozen: { status: 423, title: 'An admin has frozen this' },
+  configuration_mistaken: { status: 422, title: 'The configuration has mistakes; the last good one stays' },
   idempotency_mismatch: { status: 422, title: 'This idempotency key was used with another request' },
   rate_limited: { status: 429, title: 'Too many requests' },
   budget_used_up: { status: 429, title: 'The key has had all its runs' },

@@ -39,9 +39,31 @@ export abstract class Probe {
   abstract check(): Promise<void>;
 }
 
+/** How the last reload of settings and catalogue ended: `rejected` for its mistakes, `failed` where it could not be recorded. */
+export interface ReloadOutcome {
+  readonly result: 'applied' | 'unchanged' | 'rejected' | 'failed';
+  readonly at: string;
+  readonly mistakes: number;
+}
+
+/** Whether what the files say is what is in force. */
+export abstract class ReloadHealth {
+  /** Null before the first reload. */
+  abstract get lastReload(): ReloadOutcome | null;
+}
+
 /** What the gateway tells the world, by name. */
 export interface GatewayEvents {
   'run.finished': { readonly run: Run };
+  /** Another catalogue is in force; commands by name. */
+  'catalogue.replaced': {
+    readonly digest: string;
+    readonly added: readonly string[];
+    readonly changed: readonly string[];
+    readonly removed: readonly string[];
+  };
+  /** Settings took another value, all of them before the first listener hears of it. */
+  'settings.changed': { readonly names: readonly string[] };
 }
 
 /** Fails open: a listener that throws never fails the announcer. */

@@ -5,7 +5,11 @@ type Listener<Name extends keyof GatewayEvents> = (event: GatewayEvents[Name]) =
 
 /** Tells listeners in this process, at once and in order. A listener that throws is logged; announcer and other listeners go on. */
 export class InProcessEventBus extends EventBus {
-  private readonly listeners: { [Name in keyof GatewayEvents]: Set<Listener<Name>> } = { 'run.finished': new Set() };
+  private readonly listeners: { [Name in keyof GatewayEvents]: Set<Listener<Name>> } = {
+    'run.finished': new Set(),
+    'catalogue.replaced': new Set(),
+    'settings.changed': new Set(),
+  };
 
   constructor(private readonly logger: Logger) {
     super();

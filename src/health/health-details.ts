@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Freeze } from '../domain/policy.js';
 import type { Launcher } from '../domain/launcher.js';
-import type { Clock } from '../domain/ports.js';
+import type { Clock, ReloadHealth, ReloadOutcome } from '../domain/ports.js';
 import type { ContainmentReport } from '../domain/sandbox.js';
 import { VERSION } from '../config/version.js';
 import type { FreezeBook } from '../runs/freeze-book.js';
@@ -21,6 +21,8 @@ export interface HealthDetails {
   readonly containment: ContainmentReport;
   /** What admins have frozen. */
   readonly freezes: readonly Freeze[];
+  /** The last reload of settings and catalogue; null before the first. While it has failed, the last good ones are in force. */
+  readonly last_reload: ReloadOutcome | null;
   readonly memory: { readonly rss_bytes: number; readonly heap_used_bytes: number };
   /** Since the last question. */
   readonly event_loop_lag_ms: { readonly mean: number; readonly p99: number; readonly max: number };
@@ -38,6 +40,7 @@ export class HealthDetailsService {
     private readonly launcher: Launcher,
     private readonly clock: Clock,
     private readonly freezes: FreezeBook,
+    private readonly reloads: ReloadHealth,
   ) {
     this.startedAt = clock.monotonic();
   }
@@ -45,9 +48,14 @@ export class HealthDetailsService {
   async describe(): Promise<HealthDetails> {
     const services = await this.readiness.ask();
     const { containment } = this.launcher;
+    const { lastReload } = this.reloads;
     const { rss, heapUsed } = process.memoryUsage();
     return {
-      status: statusOf(Object.values(services), containment, this.readiness.isDraining || this.freezes.list().length > 0),
+      status: statusOf(
+        Object.values(services),
+        this.readiness.isDraining || this.freezes.list().length > 0,
+        hasGaps(containment) || hasFailed(lastReload),
+      ),
       version: VERSION,
       uptime_seconds: Math.round(this.clock.monotonic() - this.startedAt) / 1000,
       timestamp: this.clock.now(),
@@ -55,6 +63,7 @@ export class HealthDetailsService {
       services,
       containment,
       freezes: this.freezes.list(),
+      last_reload: lastReload,
       memory: { rss_bytes: rss, heap_used_bytes: heapUsed },
       event_loop_lag_ms: this.readLag(),
     };
@@ -75,7 +84,15 @@ export class HealthDetailsService {
   }
 }
 
-function statusOf(services: readonly ProbeResult[], { mode, gaps }: ContainmentReport, refuses: boolean): HealthStatus {
+function statusOf(services: readonly ProbeResult[], refuses: boolean, isLess: boolean): HealthStatus {
   if (refuses || services.some(({ status }) => status === 'failing')) return 'limited';
-  return mode !== 'off' && gaps.length > 0 ? 'degraded' : 'healthy';
+  return isLess ? 'degraded' : 'healthy';
+}
+
+function hasGaps({ mode, gaps }: ContainmentReport): boolean {
+  return mode !== 'off' && gaps.length > 0;
+}
+
+function hasFailed(reload: ReloadOutcome | null): boolean {
+  return reload?.result === 'rejected' || reload?.result === 'failed';
 }

@@ -1,6 +1,6 @@
 import { type DynamicModule, type InjectionToken, Module } from '@nestjs/common';
 import { Launcher } from '../domain/launcher.js';
-import { Clock, type Probe } from '../domain/ports.js';
+import { Clock, ReloadHealth, type Probe } from '../domain/ports.js';
 import { HealthDetailsService } from './health-details.js';
 import { FreezeBook } from '../runs/freeze-book.js';
 import { HealthController } from './health.controller.js';
@@ -17,9 +17,8 @@ export class HealthModule {
         { provide: ReadinessService, inject: probes, useFactory: (...rooms: Probe[]) => new ReadinessService(rooms) },
         {
           provide: HealthDetailsService,
-          inject: [ReadinessService, Launcher, Clock, FreezeBook],
-          useFactory: (readiness: ReadinessService, launcher: Launcher, clock: Clock, freezes: FreezeBook) =>
-            new HealthDetailsService(readiness, launcher, clock, freezes),
+          inject: [ReadinessService, Launcher, Clock, FreezeBook, ReloadHealth],
+          useFactory: (...parts: [ReadinessService, Launcher, Clock, FreezeBook, ReloadHealth]) => new HealthDetailsService(...parts),
         },
       ],
       exports: [ReadinessService],

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { GatewayError } from '../domain/errors.js';
 import { Launcher, type LaunchedProcess, type LaunchHandlers, type LaunchRequest } from '../domain/launcher.js';
-import type { ContainmentReport } from '../domain/sandbox.js';
+import type { ContainmentReport, Sandbox } from '../domain/sandbox.js';
 import { Containment, type ContainmentOptions, type LaunchRefusal } from './containment.js';
 import { ExecutorHost } from './executor-host.js';
 import { WITHOUT_FFI, type PlannedLaunch } from './host-protocol.js';
@@ -88,6 +88,11 @@ export class ProcessLauncher extends Launcher {
       return 'refusal' in wrapped ? refuse(wrapped, handlers) : this.startOnHost(wrapped, handlers);
     };
     return warm && request.sandbox.profile !== 'host' ? warm.launch(request, handlers, inItsOwn) : inItsOwn();
+  }
+
+  /** Sandboxes that stay are let go, but those of commands that are as they were and would get the same again. Runs under way go on. */
+  renewSandboxes(current: ReadonlySet<Sandbox>): void {
+    this.warm?.retire(current);
   }
 
   /** Ends all hosts and what they run; those runs end as `lost`. Afterwards none of them is alive. May be called twice. */

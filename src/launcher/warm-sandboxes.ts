@@ -36,6 +36,8 @@ type Waiting = (host: ExecutorHost | null) => void;
 /** The sandboxes of one command. */
 interface Kept {
   readonly plan: SharedSandbox;
+  /** What any sandbox might show when this was planned. */
+  readonly places: string;
   readonly idle: ExecutorHost[];
   readonly waiting: Waiting[];
   /** Coming up, idle or at work. */
@@ -44,6 +46,7 @@ interface Kept {
   arrivals: number[];
   meanMs: number;
   failures: number;
+  isRetired: boolean;
 }
 
 /**
@@ -86,6 +89,22 @@ export class WarmSandboxes {
     await Promise.all([...this.hosts.keys()].map((host) => host.close()));
   }
 
+  /** Those of commands that are gone, and those that were planned for other places than there are now, end with the run they hold. */
+  retire(current: ReadonlySet<Sandbox>): void {
+    const places = this.places();
+    for (const [sandbox, kept] of this.kept) {
+      if (current.has(sandbox) && kept.places === places) continue;
+      this.kept.delete(sandbox);
+      kept.isRetired = true;
+      for (const host of kept.idle.splice(0)) void host.close();
+      for (const start of kept.waiting.splice(0)) start(null);
+    }
+  }
+
+  private places(): string {
+    return [...new Set(this.containment.options.places())].sort().join('\0');
+  }
+
   private keptFor(request: LaunchRequest): Kept | null {
     const { sandbox, privateFolder } = request;
     if (this.stopped || privateFolder !== null || this.refused.has(sandbox)) return null;
@@ -93,7 +112,8 @@ export class WarmSandboxes {
     if (known) return known;
     const plan = this.containment.shared(request, HOST_NEEDS);
     if (!plan) return null;
-    const kept: Kept = { plan, idle: [], waiting: [], hosts: 0, arrivals: [], meanMs: 0, failures: 0 };
+    const places = this.places();
+    const kept: Kept = { plan, places, idle: [], waiting: [], hosts: 0, arrivals: [], meanMs: 0, failures: 0, isRetired: false };
     this.kept.set(sandbox, kept);
     return kept;
   }
@@ -164,7 +184,7 @@ export class WarmSandboxes {
 
   private offer(host: ExecutorHost, kept: Kept): void {
     const next = kept.waiting.shift();
-    if (!this.isUsable(host) || this.stopped) {
+    if (!this.isUsable(host) || this.stopped || kept.isRetired) {
       void host.close();
       if (next) next(null);
     } else if (next) next(host);

@@ -7,6 +7,7 @@ const USER_AGENT_LENGTH = 200;
 /** One line a request, when it is over. Names the route's template, never the raw address: ids stay, secrets in queries don't. */
 export function logRequests(logger: Logger, now: () => number): RequestEndListener {
   return (request, status) => {
+    if (!logger.isLevelEnabled('info')) return;
     const agent = request.headers['user-agent'];
     logger.info(
       {

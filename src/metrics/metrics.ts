@@ -42,6 +42,9 @@ export class Metrics {
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
   );
 
+  readonly configReloads = this.counter('config_reloads_total', 'Reloads of settings and catalogue', ['result']);
+  readonly configLastReloadSuccess = this.gauge('config_last_reload_success', 'Whether the last reload succeeded, the start included');
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }

@@ -47,6 +47,7 @@ export class Admission {
   private readonly waitingByKey = new Tally();
   private held = 0;
 
+  /** @param limits asked for at each claim */
   constructor(private readonly limits: Limits) {}
 
   get active(): number {
@@ -117,7 +118,11 @@ export class Admission {
 
   private free(wish: Wish): void {
     this.count(wish, -1);
-    // More than one can go where what was short was short to several: to a key, to a command.
+    this.grantFree();
+  }
+
+  /** Whoever waits and may go now, goes: more than one where what was short was short to several. Also for limits that have grown. */
+  grantFree(): void {
     for (let next = this.next(); next; next = this.next()) {
       this.unqueue(next);
       next.grant();

@@ -22,6 +22,10 @@ export class ResultCache {
     return this.results.get(key);
   }
 
+  clear(): void {
+    this.results.clear();
+  }
+
   put(key: string, result: CachedResult, ttlMs: number): void {
     if (result.outcome.kind === 'exited' && result.outcome.code === 0) this.results.set(key, result, { ttl: ttlMs });
   }

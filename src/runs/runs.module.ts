@@ -38,9 +38,17 @@ import { type RunRooms, RunService } from './run.service.js';
     {
       provide: Admission,
       inject: [SETTINGS_TOKEN],
-      useFactory: (settings: Settings) => new Admission({ total: settings.MAX_CONCURRENT_RUNS, queue: settings.QUEUE_LIMIT }),
+      useFactory: (settings: Settings) => new Admission(limitsOf(settings)),
     },
-    { provide: ResultCache, inject: [SETTINGS_TOKEN], useFactory: (settings: Settings) => new ResultCache(settings.CACHE_LIMIT) },
+    {
+      provide: ResultCache,
+      inject: [SETTINGS_TOKEN, EventBus],
+      useFactory: (settings: Settings, events: EventBus) => {
+        const cache = new ResultCache(settings.CACHE_LIMIT);
+        events.subscribe('catalogue.replaced', () => cache.clear());
+        return cache;
+      },
+    },
     {
       provide: IdempotencyLedger,
       inject: [IdempotencyStore, RunStore, SecretKey, Metrics, Clock],
@@ -87,6 +95,18 @@ import { type RunRooms, RunService } from './run.service.js';
   exports: [Admission, RunService, RunHistory, FreezeBook, ApprovalDesk],
 })
 export class RunsModule {}
+
+/** As the settings have them at the moment. */
+function limitsOf(settings: Settings) {
+  return {
+    get total() {
+      return settings.MAX_CONCURRENT_RUNS;
+    },
+    get queue() {
+      return settings.QUEUE_LIMIT;
+    },
+  };
+}
 
 type Tuple = [
   ...[

@@ -63,9 +63,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
     ...(options.commands ? { CATALOGUE_DIR: writeCatalogue(folder, options.commands) } : {}),
     ...options.settings,
   };
-  const { settings, catalogueVariable } = loadSettings({ PATH: process.env['PATH'], ...environment }, folder);
-  const logger = options.onLog ? pino({ level: settings.LOG_LEVEL }, { write: options.onLog }) : pino({ level: 'silent' });
-  const server = await createServer({ settings, logger, catalogueVariable });
+  const loaded = loadSettings({ PATH: process.env['PATH'], ...environment }, folder);
+  const logger = options.onLog ? pino({ level: loaded.settings.LOG_LEVEL }, { write: options.onLog }) : pino({ level: 'silent' });
+  const server = await createServer({ ...loaded, logger });
   try {
     const bootstrap = await server.gateway.start();
     const launches = leaks.watch(server.gateway.parts.launcher);
