@@ -34,10 +34,12 @@ import { OpenApiController, OpenApiDocument } from './openapi/openapi.controller
 import { redactData } from './redaction/redact-text.js';
 import { Resilience } from './resilience/resilience.js';
 import { Admission } from './runs/admission.js';
+import { OutcomeBacklog } from './runs/outcome-backlog.js';
 import { RunExecution } from './runs/run-execution.js';
 import { measureRuns } from './runs/run-metrics.js';
 import { RunsModule } from './runs/runs.module.js';
 import { RunService } from './runs/run.service.js';
+import { showState } from './state-metrics.js';
 import { DiskProbe } from './storage/disk.probe.js';
 import { privateFolder } from './storage/private-folder.js';
 import { SecretKeyFile } from './storage/secret-key-file.js';
@@ -86,7 +88,11 @@ function infrastructure({ settings, logger }: Ingredients): Provider[] {
     { provide: SETTINGS_TOKEN, useValue: settings },
     { provide: LOGGER_TOKEN, useValue: logger },
     { provide: Clock, useClass: SystemClock },
-    { provide: Metrics, useFactory: () => new Metrics() },
+    {
+      provide: Metrics,
+      useFactory: () =>
+        new Metrics((error) => logger.warn({ err: error }, 'something could not be measured; sallyport_metrics_failures_total counts')),
+    },
     { provide: EventBus, useFactory: () => new InProcessEventBus(logger) },
     { provide: RateCounter, inject: [Clock], useFactory: (clock: Clock) => new MemoryRateCounter(clock) },
     { provide: AuthObserver, inject: [Metrics], useFactory: (metrics: Metrics) => observeAuth(metrics, logger) },
@@ -152,8 +158,8 @@ function execution({ settings, logger, catalogueVariable, ownsProcess = false }:
     { provide: CatalogueProbe, inject: [Catalogue], useFactory: (catalogue: Catalogue) => new CatalogueProbe(catalogue) },
     {
       provide: ProcessLauncher,
-      inject: [Catalogue],
-      useFactory: (catalogue: Catalogue) =>
+      inject: [Catalogue, Metrics],
+      useFactory: (catalogue: Catalogue, metrics: Metrics) =>
         new ProcessLauncher({
           ownsProcess,
           containment: {
@@ -162,11 +168,18 @@ function execution({ settings, logger, catalogueVariable, ownsProcess = false }:
             hidden: ownFiles(settings),
             places: () => catalogue.all().flatMap(({ places }) => places),
           },
-          onHostLost: (host) => logger.error(host, 'an executor host went away; its runs are lost and a new one starts'),
+          onHostLost: (host) => {
+            metrics.executorHostsLost.inc();
+            logger.error(host, 'an executor host went away; its runs are lost and a new one starts');
+          },
         }),
     },
     { provide: Launcher, useExisting: ProcessLauncher },
-    { provide: Resilience, useFactory: () => new Resilience() },
+    {
+      provide: Resilience,
+      inject: [Metrics],
+      useFactory: (metrics: Metrics) => new Resilience((name, to) => metrics.breakerTransitions.inc({ name, to })),
+    },
     {
       provide: RunExecution,
       inject: [Launcher, Resilience, WriteHealth, Metrics, Clock],
@@ -203,6 +216,9 @@ const LIVING = [
   EventBus,
   Metrics,
   Admission,
+  OutcomeBacklog,
+  Resilience,
+  DiskProbe,
 ] as const;
 
 function gateway({ settings, logger }: Ingredients): Provider {
@@ -210,8 +226,9 @@ function gateway({ settings, logger }: Ingredients): Provider {
     provide: Gateway,
     inject: [...LIVING],
     useFactory: (...[lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys, catalogue, launcher, ...others]: Living) => {
-      const [runs, readiness, clock, events, metrics, admission] = others;
+      const [runs, readiness, clock, events, metrics, admission, backlog, resilience, disk] = others;
       measureRuns(events, metrics, admission);
+      showState(metrics, { storage, catalogue, launcher, readiness, backlog, resilience, disk });
       const stored = { lock, storage, db, secretKey, runStore, idempotencyKeys, audit, keys };
       return new Gateway({ settings, logger, ...stored, catalogue, launcher, runs, readiness, clock });
     },

@@ -26,6 +26,9 @@ const DETAILS: Readonly<Record<AuthFailure, string>> = {
   expired: NOT_VALID,
 };
 
+/** Every reason, for whoever counts them. */
+export const AUTH_FAILURES = Object.keys(DETAILS) as readonly AuthFailure[];
+
 /** Turns a key into the principal that everything behind the door trusts. */
 export class Authenticator {
   /** Key id → when its last use was written. */

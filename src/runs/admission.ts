@@ -19,6 +19,8 @@ interface Limits {
 interface Waiting {
   readonly command: CommandName;
   readonly limit: number;
+  /** On the monotonic clock. */
+  readonly since: number;
   grant(): void;
 }
 
@@ -31,7 +33,7 @@ export class Admission {
   private readonly waiting: Waiting[] = [];
   private held = 0;
 
-  constructor(private readonly limits: Limits) {}
+  constructor(readonly limits: Limits) {}
 
   get active(): number {
     return this.held;
@@ -39,6 +41,12 @@ export class Admission {
 
   get queued(): number {
     return this.waiting.length;
+  }
+
+  /** Of all who wait: 0 when nobody does. */
+  get longestWaitMs(): number {
+    const [first] = this.waiting;
+    return first ? performance.now() - first.since : 0;
   }
 
   /**
@@ -63,6 +71,7 @@ export class Admission {
     const entry: Waiting = {
       command,
       limit,
+      since: performance.now(),
       grant: () => {
         signal.removeEventListener('abort', leave);
         this.take(command);

@@ -62,7 +62,7 @@ import { type RunRooms, RunService } from './run.service.js';
       useFactory: (runs: RunService, history: RunHistory, limits: RateLimits) => new BatchService(runs, history, limits),
     },
   ],
-  exports: [Admission, RunService, RunHistory],
+  exports: [Admission, OutcomeBacklog, RunService, RunHistory],
 })
 export class RunsModule {}
 
