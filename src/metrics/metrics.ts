@@ -113,7 +113,7 @@ export class Metrics {
     seconds: number,
     exemplar: Readonly<Record<string, string>>,
   ): void {
-    histogram.observe({ labels, value: seconds, exemplarLabels: exemplar as LabelValues<string> as LabelValues<Label> });
+    histogram.observe({ labels, value: seconds, exemplarLabels: exemplar as LabelValues<Label> });
   }
 
   /** The gauge shows what `read` finds at each scrape. */
