@@ -128,6 +128,18 @@ describe('metrics', () => {
     }
   });
 
+  it('count what is refused within a batch like what is refused alone', async () => {
+    const gateway = await startGateway({ commands: { show } });
+    const caller = await gateway.as('operator');
+    const { status } = await caller.post('/batch', {
+      items: [{ command: 'nope' }, { command: 'show' }, { command: 'show', args: { value: 'x' } }],
+    });
+    expect(status).toBe(200);
+    const { value } = await scrape(gateway);
+    expect([value('errors_total', { code: 'command_unknown' }), value('errors_total', { code: 'invalid_arguments' })]).toEqual([1, 1]);
+    expect(value('errors_total')).toBe(2);
+  });
+
   it('count an executor host that goes away', async () => {
     const gateway = await startGateway({ commands: { show } });
     const [pid] = gateway.server.gateway.parts.launcher.hostPids;

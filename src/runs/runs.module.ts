@@ -58,8 +58,9 @@ import { type RunRooms, RunService } from './run.service.js';
     },
     {
       provide: BatchService,
-      inject: [RunService, RunHistory, RateLimits],
-      useFactory: (runs: RunService, history: RunHistory, limits: RateLimits) => new BatchService(runs, history, limits),
+      inject: [RunService, RunHistory, RateLimits, Metrics],
+      useFactory: (runs: RunService, history: RunHistory, limits: RateLimits, metrics: Metrics) =>
+        new BatchService(runs, history, limits, metrics),
     },
   ],
   exports: [Admission, OutcomeBacklog, RunService, RunHistory],
