@@ -61,17 +61,21 @@ function asTruthValue(expr: string): string {
 }
 
 describe('the monitoring kit', () => {
-  withPrometheus('is valid, and its rules fire and stay silent as their tests say', () => {
-    const file = (name: string) => join(KIT, name);
-    for (const [program, args] of [
-      ['promtool', ['check', 'config', file('prometheus/prometheus.yml')]],
-      ['promtool', ['check', 'rules', ...['recording', 'alerts'].map((name) => file(`prometheus/rules/${name}.yml`))]],
-      ['promtool', ['test', 'rules', file('prometheus/tests/alerts.test.yml')]],
-      ['amtool', ['check-config', file('alertmanager/alertmanager.yml')]],
-    ] as const)
-      expect([args.join(' '), tool(program, args)]).toEqual([args.join(' '), expect.objectContaining({ status: 0 })]);
-    return Promise.resolve();
-  });
+  withPrometheus(
+    'is valid, and its rules fire and stay silent as their tests say',
+    () => {
+      const file = (name: string) => join(KIT, name);
+      for (const [program, args] of [
+        ['promtool', ['check', 'config', file('prometheus/prometheus.yml')]],
+        ['promtool', ['check', 'rules', ...['recording', 'alerts'].map((name) => file(`prometheus/rules/${name}.yml`))]],
+        ['promtool', ['test', 'rules', file('prometheus/tests/alerts.test.yml')]],
+        ['amtool', ['check-config', file('alertmanager/alertmanager.yml')]],
+      ] as const)
+        expect([args.join(' '), tool(program, args)]).toEqual([args.join(' '), expect.objectContaining({ status: 0 })]);
+      return Promise.resolve();
+    },
+    120_000,
+  );
 
   withPrometheus('sends each alert to whom its severity says', () => {
     for (const [severity, receiver] of Object.entries({ critical: 'pager', warning: 'office', info: 'journal' })) {
@@ -182,12 +186,12 @@ describe('a gateway that a real Prometheus scrapes', () => {
     async () => {
       await start();
       await makeTraffic();
-      await eventually(async () => Number((await prometheus.query('sum(sallyport_runs_total)'))[0]?.value[1]) > 8, 20_000, 200);
+      await eventually(async () => Number((await prometheus.query('sum(sallyport_runs_total)'))[0]?.value[1]) > 8, 60_000, 200);
       await makeTraffic();
       // Twice seen, rates have something to go by; after another second the rules have, too.
       const told = async () =>
         (await prometheus.query('instance_command:sallyport_run_duration_seconds:p95_5m{command="leaks"}')).length > 0;
-      await eventually(told, 20_000, 200);
+      await eventually(told, 60_000, 200);
       const asked = [
         ...panels,
         ...rules.map(({ alert, record, expr }) => ({ where: `rule ${alert ?? record ?? ''}`, expr: asTruthValue(expr) })),
@@ -204,7 +208,7 @@ describe('a gateway that a real Prometheus scrapes', () => {
       expect(await emptyOnes()).toEqual([]);
       expect((await prometheus.rules()).filter(({ health }) => health !== 'ok')).toEqual([]);
     },
-    60_000,
+    120_000,
   );
 
   withPrometheus('is scraped as OpenMetrics, and its latencies lead to traces and runs', async () => {
@@ -233,7 +237,7 @@ describe('a gateway that a real Prometheus scrapes', () => {
           expect((await admin.post('/run', { command: 'show', args: { value: 'x' } })).status).toBe(503);
           return has('SallyportServiceFailing', 'firing');
         },
-        20_000,
+        60_000,
         200,
       );
       const firing = async () =>
@@ -243,15 +247,15 @@ describe('a gateway that a real Prometheus scrapes', () => {
           await admin.post('/run', { command: 'show', args: { value: 'x' } });
           return (await firing()).includes('SallyportErrorRateHigh') && (await firing()).includes('SallyportStoreRefuses');
         },
-        20_000,
+        60_000,
         200,
       );
       await home.stopAll();
       renameSync(`${database}.away`, database);
       admin = await (await home.serve({ PORT: String(port) })).as(home.adminKey);
-      await eventually(() => has('SallyportServiceFailing', 'resolved'), 20_000, 200);
-      await eventually(async () => (await firing()).length === 0, 20_000, 200);
+      await eventually(() => has('SallyportServiceFailing', 'resolved'), 60_000, 200);
+      await eventually(async () => (await firing()).length === 0, 60_000, 200);
     },
-    60_000,
+    120_000,
   );
 });
