@@ -10,11 +10,13 @@ import { loadSettings } from '../dist/config/settings.js';
 import { OpenApiDocument } from '../dist/openapi/openapi.controller.js';
 import { permissionsPage } from '../dist/openapi/permissions-page.js';
 import { createServer } from '../dist/server.js';
+import { dashboards } from './dashboards.mjs';
 
 const files = {
   '.env.example': envExample(),
   'docs/configuration.md': await markdown(between('docs/configuration.md', 'settings', settingsTable())),
   'docs/catalogue.schema.json': json(catalogueJsonSchema()),
+  ...Object.fromEntries(Object.entries(dashboards()).map(([file, board]) => [`deploy/monitoring/grafana/dashboards/${file}`, json(board)])),
   ...(await fromServer()),
 };
 

@@ -46,6 +46,7 @@ import { Resilience } from './resilience/resilience.js';
 import { Admission } from './runs/admission.js';
 import { ApprovalDesk } from './runs/approval-desk.js';
 import { FreezeBook } from './runs/freeze-book.js';
+import { OutcomeBacklog } from './runs/outcome-backlog.js';
 import { RunExecution } from './runs/run-execution.js';
 import { measureRuns } from './runs/run-metrics.js';
 import { RunsModule } from './runs/runs.module.js';
@@ -54,6 +55,7 @@ import { GivenMasterKey } from './secrets/given-master-key.js';
 import { KeyRotation } from './secrets/key-rotation.js';
 import { SecretService } from './secrets/secret.service.js';
 import { SecretsModule } from './secrets/secrets.module.js';
+import { showState } from './state-metrics.js';
 import { DiskProbe } from './storage/disk.probe.js';
 import { MasterKeyFile } from './storage/master-key-file.js';
 import { privateFolder } from './storage/private-folder.js';
@@ -114,7 +116,11 @@ function infrastructure(ingredients: Ingredients): Provider[] {
     { provide: LiveSettings, useFactory: () => new LiveSettings(ingredients) },
     { provide: LOGGER_TOKEN, useValue: logger },
     { provide: Clock, useClass: SystemClock },
-    { provide: Metrics, useFactory: () => new Metrics() },
+    {
+      provide: Metrics,
+      useFactory: () =>
+        new Metrics((error) => logger.warn({ err: error }, 'something could not be measured; sallyport_metrics_failures_total counts')),
+    },
     { provide: EventBus, useFactory: () => new InProcessEventBus(logger) },
     { provide: RateCounter, inject: [Clock], useFactory: (clock: Clock) => new MemoryRateCounter(clock) },
     { provide: AuthObserver, inject: [Metrics], useFactory: (metrics: Metrics) => observeAuth(metrics, logger) },
@@ -194,8 +200,8 @@ function execution({ settings, logger, catalogueVariable, ownsProcess = false }:
     { provide: CatalogueProbe, inject: [Catalogue], useFactory: (catalogue: Catalogue) => new CatalogueProbe(catalogue) },
     {
       provide: ProcessLauncher,
-      inject: [Catalogue],
-      useFactory: (catalogue: Catalogue) =>
+      inject: [Catalogue, Metrics],
+      useFactory: (catalogue: Catalogue, metrics: Metrics) =>
         new ProcessLauncher({
           ownsProcess,
           containment: {
@@ -204,11 +210,18 @@ function execution({ settings, logger, catalogueVariable, ownsProcess = false }:
             hidden: ownFiles(settings),
             places: () => catalogue.all().flatMap(({ places }) => places),
           },
-          onHostLost: (host) => logger.error(host, 'an executor host went away; its runs are lost and a new one starts'),
+          onHostLost: (host) => {
+            metrics.executorHostsLost.inc();
+            logger.error(host, 'an executor host went away; its runs are lost and a new one starts');
+          },
         }),
     },
     { provide: Launcher, useExisting: ProcessLauncher },
-    { provide: Resilience, useFactory: () => new Resilience() },
+    {
+      provide: Resilience,
+      inject: [Metrics],
+      useFactory: (metrics: Metrics) => new Resilience((name, to) => metrics.breakerTransitions.inc({ name, to })),
+    },
     {
       provide: RunExecution,
       inject: [Launcher, Resilience, WriteHealth, Metrics, Clock, Redaction],
@@ -254,18 +267,33 @@ const LIVING = {
   watch: ConfigWatch,
   clock: Clock,
 } as const;
-type Living = { readonly [Name in keyof typeof LIVING]: (typeof LIVING)[Name]['prototype'] };
+/** What is shown of them, and by what. */
+const MEASURED = {
+  events: EventBus,
+  metrics: Metrics,
+  admission: Admission,
+  backlog: OutcomeBacklog,
+  resilience: Resilience,
+  disk: DiskProbe,
+} as const;
+type InstancesOf<Classes extends Readonly<Record<string, { readonly prototype: unknown }>>> = {
+  readonly [Name in keyof Classes]: Classes[Name]['prototype'];
+};
 
 type ExecutionRooms = [resilience: Resilience, writes: WriteHealth, metrics: Metrics, clock: Clock, redaction: Redaction];
 
 function gateway({ settings, logger }: Ingredients): Provider {
   return {
     provide: Gateway,
-    inject: [EventBus, Metrics, Admission, ...Object.values(LIVING)],
-    useFactory: (events: EventBus, metrics: Metrics, admission: Admission, ...parts: readonly unknown[]) => {
-      measureRuns(events, metrics, admission);
-      const living = Object.fromEntries(Object.keys(LIVING).map((name, index) => [name, parts[index]])) as unknown as Living;
+    inject: [...Object.values(MEASURED), ...Object.values(LIVING)],
+    useFactory: (...parts: readonly unknown[]) => {
+      const names = [...Object.keys(MEASURED), ...Object.keys(LIVING)];
+      const { events, metrics, admission, backlog, resilience, disk, ...living } = Object.fromEntries(
+        names.map((name, index) => [name, parts[index]]),
+      ) as unknown as InstancesOf<typeof MEASURED> & InstancesOf<typeof LIVING>;
       const { launcher, catalogue } = living;
+      measureRuns(events, metrics, admission);
+      showState(metrics, { ...living, backlog, resilience, disk });
       events.subscribe('catalogue.replaced', () => launcher.renewSandboxes(new Set(catalogue.all().map(({ container }) => container))));
       events.subscribe('settings.changed', ({ names }) => {
         if (names.includes('LOG_LEVEL')) logger.level = settings.LOG_LEVEL;

@@ -1,6 +1,5 @@
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
-import { METHODS } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { formatKey, generateKey } from '../src/auth/key-format.js';
+import { VERSION } from '../src/config/version.js';
 import type { AuditEntry, Page } from '../src/domain/audit.js';
 import { type ErrorCode, ERRORS, type Problem } from '../src/domain/errors.js';
 import { maskOf, REDACTION_KINDS } from '../src/redaction/masks.js';
@@ -36,6 +36,7 @@ const commands = {
   single: { ...sleeper, limits: { concurrent: 1 } },
   rare: { ...exits, limits: { rate: '1/h' } },
   cached: command({ exec: ['date', '+%s%N'], cache: '1min' }),
+  fragile: { ...exits, breaker: 'tests' },
   flaky: command({ exec: ['false'], retry: { attempts: 3 } }),
   leaks: command({ exec: [fixture('prints-file'), secretsFile] }),
   'leaks.lines': command({ exec: ['cat', secretsFile], output: { parse: 'lines' }, cache: '1min' }),
@@ -532,7 +533,7 @@ describe('metrics', () => {
     const outcomes = ['exited', 'timed_out', 'cancelled', 'rejected', 'failed_to_start', 'lost'];
     const paths = Object.keys(routes.paths).map((path) => path.replace(/\{(\w+)\}/g, ':$1'));
     const allowed: Record<string, readonly string[]> = {
-      method: METHODS,
+      method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'OTHER'],
       route: [...paths, '/docs', '/openapi.json', '/openapi.yaml', 'unmatched'],
       status: [...new Set(['200', '201', '202', '204', '499', ...Object.values(ERRORS).map(({ status }) => `${status}`)])],
       code: Object.keys(ERRORS),
@@ -542,6 +543,11 @@ describe('metrics', () => {
       outcome: outcomes,
       result: ['hit', 'miss', 'first', 'replayed', 'under_way', 'mismatch', 'applied', 'unchanged', 'rejected', 'failed'],
       kind: REDACTION_KINDS,
+      name: ['tests'],
+      to: ['closed', 'half_open', 'open'],
+      service: ['storage', 'audit', 'catalogue', 'disk'],
+      profile: ['pure', 'workspace', 'network'],
+      version: [VERSION],
     };
     const { body } = await anonymous.get<string>('/metrics');
     const { samples } = parseScrape(body);

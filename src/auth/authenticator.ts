@@ -30,6 +30,9 @@ const DETAILS: Readonly<Record<AuthFailure, string>> = {
   address: NOT_VALID,
 };
 
+/** Every reason, for whoever counts them. */
+export const AUTH_FAILURES = Object.keys(DETAILS) as readonly AuthFailure[];
+
 /** Turns a key into the principal that everything behind the door trusts. */
 export class Authenticator {
   /** Key id and generation of its secret → when the last use was written. */

@@ -56,6 +56,11 @@ export class ProcessLauncher extends Launcher {
     return [...[...this.hosts].flatMap(({ pid }) => pid ?? []), ...(this.warm?.pids ?? [])];
   }
 
+  /** How many hosts live, and how many sandboxes are kept beside them. */
+  get counts(): { readonly hosts: number; readonly sandboxes: number } {
+    return { hosts: [...this.hosts].filter(({ alive }) => alive).length, sandboxes: this.warm?.pids.length ?? 0 };
+  }
+
   /**
    * Resolves when every host can take work, and containment was tried. A launcher starts once.
    * @throws GatewayError `executor_unavailable` when a host does not come up, a sandbox does not hold, or one is required that cannot

@@ -1,6 +1,7 @@
-import { Controller, Get, Header, Inject } from '@nestjs/common';
-import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { Controller, Get, Header, Headers, Inject, StreamableFile } from '@nestjs/common';
+import { ApiHeader, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import { AccessBySetting } from '../http/route-access.js';
+import { CONTENT_TYPES, expositionFor } from './exposition.js';
 import { Metrics } from './metrics.js';
 
 @ApiTags('operations')
@@ -10,10 +11,12 @@ export class MetricsController {
 
   @Get()
   @AccessBySetting('METRICS_ACCESS', { unlimited: true })
-  @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
-  @ApiProduces('text/plain')
-  @ApiOperation({ summary: 'Metrics in the Prometheus text format' })
-  scrape(): Promise<string> {
-    return this.metrics.registry.metrics();
+  @Header('vary', 'Accept')
+  @ApiHeader({ name: 'Accept', required: false, description: 'text/plain (default) or application/openmetrics-text' })
+  @ApiProduces('text/plain', 'application/openmetrics-text')
+  @ApiOperation({ summary: 'Metrics in the Prometheus text format, or as OpenMetrics with exemplars' })
+  async scrape(@Headers('accept') accept: string | undefined): Promise<StreamableFile> {
+    const exposition = expositionFor(accept);
+    return new StreamableFile(Buffer.from(await this.metrics.expose(exposition)), { type: CONTENT_TYPES[exposition] });
   }
 }

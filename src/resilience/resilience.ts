@@ -2,6 +2,7 @@ import {
   BrokenCircuitError,
   circuitBreaker,
   type CircuitBreakerPolicy,
+  CircuitState,
   ConsecutiveBreaker,
   ExponentialBackoff,
   handleWhenResult,
@@ -26,10 +27,27 @@ export interface Attempt {
   readonly failed: boolean;
 }
 
+export const BREAKER_STATES = ['closed', 'half_open', 'open'] as const;
+/** `half_open`: the next attempt is a trial. */
+export type BreakerState = (typeof BREAKER_STATES)[number];
+
 /** Retry around breaker around attempt: each attempt counts for the breaker, and an open breaker ends the retries. */
 export class Resilience {
   private readonly breakers = new Map<string, CircuitBreakerPolicy>();
   private readonly retries = new Map<number, RetryPolicy>();
+  /** Breaker → when it opened last, on the monotonic clock. */
+  private readonly openedAt = new Map<string, number>();
+
+  /** @param onTransition told when a breaker changes its state */
+  constructor(private readonly onTransition: (name: string, to: BreakerState) => void = () => undefined) {}
+
+  /** That of a breaker which was never needed is `closed`. An open one whose time is over waits for its trial. */
+  stateOf(name: string): BreakerState {
+    const state = this.breakers.get(name)?.state ?? CircuitState.Closed;
+    if (state === CircuitState.Closed) return 'closed';
+    const isOver = performance.now() - (this.openedAt.get(name) ?? 0) >= RECOVERY_MS;
+    return state === CircuitState.HalfOpen || isOver ? 'half_open' : 'open';
+  }
 
   /**
    * Attempts until one does not fail, the attempts are used up or `signal` aborts; the last attempt is the result.
@@ -59,8 +77,18 @@ export class Resilience {
         breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
       });
       this.breakers.set(name, breaker);
+      this.watch(name, breaker);
     }
     return breaker;
+  }
+
+  private watch(name: string, breaker: CircuitBreakerPolicy): void {
+    breaker.onBreak(() => {
+      this.openedAt.set(name, performance.now());
+      this.onTransition(name, 'open');
+    });
+    breaker.onHalfOpen(() => this.onTransition(name, 'half_open'));
+    breaker.onReset(() => this.onTransition(name, 'closed'));
   }
 
   private retry(attempts: number): RetryPolicy {

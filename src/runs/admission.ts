@@ -26,6 +26,8 @@ interface Limits {
 }
 
 interface Waiting extends Wish {
+  /** On the monotonic clock. */
+  readonly since: number;
   grant(): void;
 }
 
@@ -48,7 +50,7 @@ export class Admission {
   private held = 0;
 
   /** @param limits asked for at each claim */
-  constructor(private readonly limits: Limits) {}
+  constructor(readonly limits: Limits) {}
 
   get active(): number {
     return this.held;
@@ -56,6 +58,12 @@ export class Admission {
 
   get queued(): number {
     return this.waiting.length;
+  }
+
+  /** Of all who wait: 0 when nobody does. */
+  get longestWaitMs(): number {
+    const [first] = this.waiting;
+    return first ? performance.now() - first.since : 0;
   }
 
   /**
@@ -78,6 +86,7 @@ export class Admission {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const entry: Waiting = {
       ...wish,
+      since: performance.now(),
       grant: () => {
         signal.removeEventListener('abort', leave);
         this.take(wish);

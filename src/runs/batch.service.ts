@@ -1,5 +1,6 @@
 import { GatewayError, type Problem, toProblem } from '../domain/errors.js';
 import type { ClientConnection } from '../http/parameters.js';
+import type { Metrics } from '../metrics/metrics.js';
 import type { RateLimits } from '../auth/rate-limits.js';
 import type { LiveRun } from './live-run.js';
 import type { RunHistory } from './run-history.js';
@@ -31,6 +32,7 @@ export class BatchService {
     private readonly runs: RunService,
     private readonly history: RunHistory,
     private readonly limits: RateLimits,
+    private readonly metrics: Metrics,
   ) {}
 
   async run(batch: BatchRequest, origin: RunOrigin, connection: ClientConnection): Promise<readonly BatchItem[]> {
@@ -74,7 +76,9 @@ export class BatchService {
         runs.delete(live);
       }
     } catch (error) {
-      return { problem: toProblem(error, origin.requestId), ...replayed };
+      const problem = toProblem(error, origin.requestId);
+      this.metrics.errors.inc({ code: problem.code });
+      return { problem, ...replayed };
     }
   }
 }

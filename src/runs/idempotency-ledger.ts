@@ -19,6 +19,8 @@ export interface LedgerRooms {
 }
 
 const RETRY_AFTER_SECONDS = 1;
+/** What can become of a request with a key, as it is counted. */
+const RESULTS = ['first', 'replayed', 'under_way', 'mismatch'] as const;
 
 /**
  * Which run each idempotency key stands for. Keys of requests on their way are known here; those of recorded runs to the store,
@@ -27,7 +29,9 @@ const RETRY_AFTER_SECONDS = 1;
 export class IdempotencyLedger {
   private readonly onTheirWay = new Map<string, RunWalk>();
 
-  constructor(private readonly rooms: LedgerRooms) {}
+  constructor(private readonly rooms: LedgerRooms) {
+    for (const result of RESULTS) rooms.metrics.idempotentRequests.inc({ result }, 0);
+  }
 
   /**
    * The step `recogniseRepeat`: finds the run that the walk's key stands for, or claims the key until {@link release}.
@@ -116,7 +120,7 @@ export class IdempotencyLedger {
     return new Date(Date.parse(this.rooms.clock.now()) - IDEMPOTENCY_KEPT_MS).toISOString();
   }
 
-  private count(result: 'first' | 'replayed' | 'under_way' | 'mismatch'): void {
+  private count(result: (typeof RESULTS)[number]): void {
     this.rooms.metrics.idempotentRequests.inc({ result });
   }
 }

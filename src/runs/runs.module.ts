@@ -88,11 +88,12 @@ import { type RunRooms, RunService } from './run.service.js';
     },
     {
       provide: BatchService,
-      inject: [RunService, RunHistory, RateLimits],
-      useFactory: (runs: RunService, history: RunHistory, limits: RateLimits) => new BatchService(runs, history, limits),
+      inject: [RunService, RunHistory, RateLimits, Metrics],
+      useFactory: (runs: RunService, history: RunHistory, limits: RateLimits, metrics: Metrics) =>
+        new BatchService(runs, history, limits, metrics),
     },
   ],
-  exports: [Admission, RunService, RunHistory, FreezeBook, ApprovalDesk],
+  exports: [Admission, OutcomeBacklog, RunService, RunHistory, FreezeBook, ApprovalDesk],
 })
 export class RunsModule {}
 

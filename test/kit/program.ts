@@ -100,8 +100,13 @@ export class ProgramHome {
     return program;
   }
 
-  async remove(): Promise<void> {
+  /** Ends what is running. */
+  async stopAll(): Promise<void> {
     await Promise.all([...this.programs].map((program) => program.end('SIGKILL')));
+  }
+
+  async remove(): Promise<void> {
+    await this.stopAll();
     // Executor hosts of a killed gateway need a moment to go.
     await eventually(() => (rmSync(this.folder, { recursive: true, force: true }), true));
   }

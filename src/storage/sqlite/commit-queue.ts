@@ -61,6 +61,11 @@ export class CommitQueue {
     return this.trouble?.reason;
   }
 
+  /** Commits that are not carried out yet. */
+  get size(): number {
+    return this.waiting.length + this.inFlight.length;
+  }
+
   /** @throws GatewayError `storage_unavailable`, `conflict` */
   add(writes: readonly RowWrite[]): Promise<void> {
     if (this.trouble && this.trouble.kind !== 'passing') return Promise.reject(unwritable(this.trouble));

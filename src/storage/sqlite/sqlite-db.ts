@@ -68,6 +68,11 @@ export class SqliteDb extends Db implements WriteHealth {
     return this.queue.statistics;
   }
 
+  /** Commits that are not carried out yet. */
+  get waiting(): number {
+    return this.queue.size;
+  }
+
   /** Makes the folder and the database when there are none, brings the schema up to date, opens both sides. */
   async start(): Promise<void> {
     try {
