@@ -55,7 +55,7 @@ import { GivenMasterKey } from './secrets/given-master-key.js';
 import { KeyRotation } from './secrets/key-rotation.js';
 import { SecretService } from './secrets/secret.service.js';
 import { SecretsModule } from './secrets/secrets.module.js';
-import { showState } from './state-metrics.js';
+import { observeAuth, showState } from './state-metrics.js';
 import { DiskProbe } from './storage/disk.probe.js';
 import { MasterKeyFile } from './storage/master-key-file.js';
 import { privateFolder } from './storage/private-folder.js';
@@ -126,15 +126,6 @@ function infrastructure(ingredients: Ingredients): Provider[] {
     { provide: AuthObserver, inject: [Metrics], useFactory: (metrics: Metrics) => observeAuth(metrics, logger) },
     { provide: OpenApiDocument, useFactory: () => new OpenApiDocument() },
   ];
-}
-
-function observeAuth(metrics: Metrics, logger: Logger): AuthObserver {
-  return {
-    authFailed: (reason) => metrics.authFailures.inc({ reason }),
-    rateLimited: (scope) => metrics.rateLimited.inc({ scope }),
-    touchFailed: (error) => logger.warn({ err: error }, 'the last use of a key could not be noted'),
-    watchFailed: (error) => logger.warn({ err: error }, 'whether the keys of open answers still hold could not be looked up'),
-  };
 }
 
 function storage({ settings: { DATA_DIR, SECRETS_KEY }, logger }: Ingredients): Provider[] {

@@ -1,5 +1,7 @@
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
+import type { Logger } from 'pino';
+import type { AuthObserver } from './auth/auth-observer.js';
 import { AUTH_FAILURES } from './auth/authenticator.js';
 import type { Catalogue } from './commands/catalogue.js';
 import { VERSION } from './config/version.js';
@@ -104,4 +106,13 @@ function beginAtZero(metrics: Metrics): void {
   for (const reason of AUTH_FAILURES) metrics.authFailures.inc({ reason }, 0);
   for (const scope of ['key', 'address', 'command']) metrics.rateLimited.inc({ scope }, 0);
   for (const kind of REDACTION_KINDS) metrics.redactions.inc({ kind }, 0);
+}
+
+export function observeAuth(metrics: Metrics, logger: Logger): AuthObserver {
+  return {
+    authFailed: (reason) => metrics.authFailures.inc({ reason }),
+    rateLimited: (scope) => metrics.rateLimited.inc({ scope }),
+    touchFailed: (error) => logger.warn({ err: error }, 'the last use of a key could not be noted'),
+    watchFailed: (error) => logger.warn({ err: error }, 'whether the keys of open answers still hold could not be looked up'),
+  };
 }

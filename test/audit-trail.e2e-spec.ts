@@ -165,7 +165,7 @@ describe('the audit trail of requests', () => {
   /** Sends half a body. */
   async function upload(): Promise<RawConnection> {
     const connection = await RawConnection.open(gateway.url);
-    const head = `POST /run HTTP/1.1\r\nHost: gateway\r\nX-API-Key: ${operator.key}\r\nContent-Type: application/json`;
+    const head = `POST /run HTTP/1.1\r\nHost: localhost\r\nX-API-Key: ${operator.key}\r\nContent-Type: application/json`;
     connection.send(`${head}\r\nContent-Length: 100\r\n\r\n{"com`);
     return connection;
   }

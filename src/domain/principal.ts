@@ -27,6 +27,12 @@ export interface Principal {
   readonly bounds?: KeyBounds;
 }
 
+/** The key of the principal, the one that it was made from as a child, and so on. */
+export function lineOf(principal: Pick<Principal, 'id' | 'bounds'>): readonly PrincipalId[] {
+  const parent = principal.bounds?.parent;
+  return parent ? [principal.id, ...lineOf(parent)] : [principal.id];
+}
+
 /** By command and param, values that a key gives its holder: no others may be sent. Raw, as a request would have them. */
 export type PinnedArguments = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 

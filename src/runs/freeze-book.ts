@@ -1,11 +1,11 @@
 import type { AuditAction, AuditRecord } from '../domain/audit.js';
 import type { AuditLog } from '../domain/audit-log.js';
-import type { Command } from '../domain/command.js';
+import type { Command, CommandName } from '../domain/command.js';
 import type { Db, Write } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';
 import type { Freeze, FreezeId, FreezeTarget } from '../domain/policy.js';
 import type { Clock } from '../domain/ports.js';
-import type { Principal, PrincipalId } from '../domain/principal.js';
+import { lineOf, type Principal, type PrincipalId } from '../domain/principal.js';
 import type { FreezeStore } from '../domain/stores.js';
 import { newId } from '../http/request-context.js';
 import { matchesGlob } from '../auth/permissions.js';
@@ -23,7 +23,7 @@ export interface Freezer {
   readonly requestId: string;
 }
 
-type Subject = { readonly principalId: PrincipalId; readonly command: string };
+type Subject = { readonly line: readonly PrincipalId[]; readonly command: CommandName };
 
 /** The freeze switches: in the store, and here for every run to look at. */
 export class FreezeBook {
@@ -44,9 +44,9 @@ export class FreezeBook {
   }
 
   /** The first switch that holds back the principal's runs of the command. */
-  affecting(principal: Pick<Principal, 'id'>, command: Pick<Command, 'name'>): Freeze | undefined {
+  affecting(principal: Pick<Principal, 'id' | 'bounds'>, command: Pick<Command, 'name'>): Freeze | undefined {
     if (this.active.length === 0) return undefined;
-    return this.active.find((freeze) => isAffected(freeze, { principalId: principal.id, command: command.name }));
+    return this.active.find((freeze) => isAffected(freeze, { line: lineOf(principal), command: command.name }));
   }
 
   /** `frozen`, when a switch holds back the principal's runs of the command. */
@@ -99,15 +99,15 @@ export class FreezeBook {
   }
 }
 
-/** Whether the freeze holds back runs of that principal and command. */
-export function isAffected({ target }: Pick<Freeze, 'target'>, { principalId, command }: Subject): boolean {
+/** Whether the freeze holds back runs of that command for that line of keys: a key's children are frozen with it. */
+export function isAffected({ target }: Pick<Freeze, 'target'>, { line, command }: Subject): boolean {
   switch (target.kind) {
     case 'all':
       return true;
     case 'command':
       return matchesGlob(target.glob, command);
     case 'key':
-      return target.keyId === principalId;
+      return line.includes(target.keyId);
   }
 }
 

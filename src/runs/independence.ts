@@ -22,15 +22,20 @@ export class Independence {
     return !line.some(({ id }) => shared.has(id));
   }
 
-  /** The maker of a key, the maker of that, and so on; undefined when there is no end to it. */
+  /** The maker of a key and the key that it is a child of, those of these, and so on; undefined when there is no end to it. */
   private async makersOf(id: PrincipalId): Promise<readonly ApiKey[] | undefined> {
-    const line: ApiKey[] = [];
-    for (let key = await this.keys.find(id); key !== undefined;) {
-      const maker: ApiKey | undefined = await this.keys.find(key.createdBy);
-      if (maker) line.push(maker);
-      if (line.length > LONGEST_LINE) return undefined;
-      key = maker;
+    const line = new Map<PrincipalId, ApiKey>();
+    const own = await this.keys.find(id);
+    for (const waiting = own ? [own] : []; waiting.length > 0;) {
+      const { createdBy, parentId } = waiting.pop()!;
+      for (const makerId of [createdBy, parentId]) {
+        const maker = makerId === null || line.has(makerId) ? undefined : await this.keys.find(makerId);
+        if (!maker) continue;
+        line.set(maker.id, maker);
+        waiting.push(maker);
+      }
+      if (line.size > LONGEST_LINE) return undefined;
     }
-    return line;
+    return [...line.values()];
   }
 }

@@ -1,4 +1,5 @@
 import type { GatewayError } from '../domain/errors.js';
+import type { PrincipalId } from '../domain/principal.js';
 import type { AbortCause, OutputChunk, OutputStream, Run, RunEvent } from '../domain/run.js';
 
 /**
@@ -16,6 +17,8 @@ export class LiveRun {
     public run: Run,
     /** It ended before this request came: an earlier one with the same idempotency key had asked for it. */
     readonly isReplay = false,
+    /** The keys that it was asked for with, as `lineOf` gives them. */
+    readonly line: readonly PrincipalId[] = [run.principalId],
   ) {
     // A failure to record the outcome is told to whoever waits; when nobody does, the service has logged it.
     this.end.promise.catch(() => undefined);

@@ -3,14 +3,14 @@ import type { Db } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';
 import type { Freeze } from '../domain/policy.js';
 import type { Clock, EventBus, RateCounter } from '../domain/ports.js';
-import type { PrincipalId } from '../domain/principal.js';
+import { lineOf, type PrincipalId } from '../domain/principal.js';
 import type { RunId } from '../domain/run.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { KeyBudgets, RunClaim } from '../auth/key-budgets.js';
-import { assertMayRun, pinArguments } from '../auth/permissions.js';
 import type { Catalogue } from '../commands/catalogue.js';
 import type { Admission } from './admission.js';
 import type { ApprovalDesk } from './approval-desk.js';
+import { authorise } from './authorise.js';
 import { type FreezeBook, isAffected } from './freeze-book.js';
 import type { IdempotencyLedger } from './idempotency-ledger.js';
 import { LiveRun } from './live-run.js';
@@ -18,8 +18,8 @@ import type { OutcomeBacklog } from './outcome-backlog.js';
 import type { PlanBook } from './plan-book.js';
 import { resolveCommand } from './resolve-command.js';
 import { cacheKey, ResultCache } from './result-cache.js';
-import { blocked, tripped } from './tripped.js';
 import { rejectWalk, type RunExecution } from './run-execution.js';
+import { RunPolicy } from './run-policy.js';
 import type { RunRequest } from './run-request.js';
 import { RunRecorder } from './run-recorder.js';
 import { isSettled, needsApproval, newRun, type RunOrigin, RunWalk } from './run-walk.js';
@@ -71,10 +71,10 @@ export interface RunRooms {
 export class RunService {
   private readonly steps: Readonly<Record<StepName, Step>> = {
     resolve: (walk) => this.resolve(walk),
-    authorise: (walk) => this.authorise(walk),
+    authorise,
     recogniseRepeat: (walk) => this.rooms.idempotency.recognise(walk),
     checkArguments: (walk) => this.checkArguments(walk),
-    applyPolicy: (walk) => this.applyPolicy(walk),
+    applyPolicy: (walk) => this.policy.apply(walk),
     admit: (walk) => this.admit(walk),
     recordIntent: (walk) => this.recordIntent(walk),
     awaitApproval: (walk) => (needsApproval(walk) ? this.awaitApproval(walk) : undefined),
@@ -84,10 +84,12 @@ export class RunService {
   };
   private readonly underWay = new Map<RunId, LiveRun>();
   private readonly recorder: RunRecorder;
+  private readonly policy: RunPolicy;
   private accepting = true;
 
   constructor(private readonly rooms: RunRooms) {
     this.recorder = new RunRecorder(rooms);
+    this.policy = new RunPolicy(rooms, this.recorder);
   }
 
   /**
@@ -128,7 +130,9 @@ export class RunService {
   /** Ends what a freeze does not let run on; says how many runs that were. */
   enforce(freeze: Freeze, by: PrincipalId): number {
     if (freeze.mode === 'drain') return 0;
-    const stopped = this.all().filter(({ run, isEnded, cause }) => !isEnded && !cause && isAffected(freeze, run));
+    const stopped = this.all().filter(
+      ({ run, line, isEnded, cause }) => !isEnded && !cause && isAffected(freeze, { line, command: run.command }),
+    );
     for (const live of stopped) live.abort({ kind: 'cancelled', by });
     return stopped.length;
   }
@@ -178,12 +182,6 @@ export class RunService {
     resolveCommand(walk, this.rooms.catalogue, this.rooms.plans);
   }
 
-  private authorise(walk: RunWalk): void {
-    const { origin, command } = walk;
-    assertMayRun(origin.principal, command);
-    walk.args = pinArguments(origin.principal, command, walk.args);
-  }
-
   private async checkArguments(walk: RunWalk): Promise<void> {
     const { command, origin, plan } = walk;
     walk.preparation = await command.prepare(walk.args);
@@ -191,27 +189,6 @@ export class RunService {
     walk.seal = await this.rooms.sealer.seal(origin.principal.id, command, walk.preparation);
     if (plan && plan.fingerprint !== walk.seal.fingerprint)
       throw new GatewayError('plan_void', 'What would run now is not what was planned. Make another plan.');
-  }
-
-  private applyPolicy(walk: RunWalk): void | Promise<void> {
-    const { command, origin } = walk;
-    const rule = tripped(walk);
-    if (rule) {
-      this.rooms.metrics.blockedCommands.inc({ rule });
-      return this.recorder.refuse(walk, blocked(rule), { rule });
-    }
-    const frozen = this.rooms.freezes.refusalOf(origin.principal, command);
-    if (frozen) return this.recorder.refuse(walk, frozen);
-    if (needsApproval(walk)) this.rooms.approvals.assertOpen();
-    const { rate } = command.limits;
-    if (rate === null) return;
-    return this.rooms.rates.spend(`command:${command.name}`, rate).then(({ allowed, resetSeconds }) => {
-      if (allowed) return;
-      this.rooms.metrics.rateLimited.inc({ scope: 'command' });
-      throw new GatewayError('rate_limited', 'This command has been run as often as its own limit allows.', {
-        retryAfterSeconds: resetSeconds,
-      });
-    });
   }
 
   private admit(walk: RunWalk): void | Promise<void> {
@@ -232,7 +209,7 @@ export class RunService {
     if (this.rooms.backlog.full)
       throw new GatewayError('storage_unavailable', 'Too many ends of runs wait to be recorded.', { retryAfterSeconds: 1 });
     if (walk.plan) this.rooms.plans.use(walk.plan);
-    walk.live = new LiveRun(newRun(walk, this.rooms.clock.now()));
+    walk.live = new LiveRun(newRun(walk, this.rooms.clock.now()), false, lineOf(origin.principal));
     this.underWay.set(walk.live.run.id, walk.live);
     if (command.cacheMs !== null) {
       walk.cached = this.rooms.cache.get(cacheKey(command, preparation, origin.principal));

@@ -1,7 +1,7 @@
 import { canonicalJson, type AuditAction, type AuditEntry } from '../domain/audit.js';
 import type { AuditCheckpoint } from '../domain/audit-checkpoint.js';
 import type { IdempotencyRecord } from '../domain/idempotency.js';
-import type { Freeze, FreezeMode } from '../domain/policy.js';
+import type { FreezeRow } from './freeze-row.js';
 import type { ApiKey, KeyUsage, Role } from '../domain/principal.js';
 import type { OutputChunk, OutputStream, Run, RunOutcome, RunStatus } from '../domain/run.js';
 import type { StoredSecret } from '../domain/secret.js';
@@ -118,16 +118,6 @@ export interface SecretRow {
 export interface SecretsKeyRow {
   slot: number;
   key_id: string;
-}
-
-export interface FreezeRow {
-  id: string;
-  /** JSON. */
-  target: string;
-  mode: string;
-  reason: string;
-  created_at: string;
-  created_by: string;
 }
 
 export function keyRow(key: ApiKey): KeyRow {
@@ -264,21 +254,6 @@ export function secretRow(secret: StoredSecret): SecretRow {
 export function secretOf(row: SecretRow): StoredSecret {
   const { name, version, key_id, wrapped_key, sealed, created_at, updated_at } = row;
   return { name, version, keyId: key_id, wrappedKey: wrapped_key, sealed, createdAt: created_at, updatedAt: updated_at };
-}
-
-export function freezeRow({ id, target, mode, reason, createdAt, createdBy }: Freeze): FreezeRow {
-  return { id, target: JSON.stringify(target), mode, reason: reason.toWellFormed(), created_at: createdAt, created_by: createdBy };
-}
-
-export function freezeOf({ id, target, mode, reason, created_at, created_by }: FreezeRow): Freeze {
-  return {
-    id,
-    target: JSON.parse(target) as Freeze['target'],
-    mode: mode as FreezeMode,
-    reason,
-    createdAt: created_at,
-    createdBy: created_by,
-  };
 }
 
 export function auditEntryOf(row: AuditRow): AuditEntry {

@@ -3,18 +3,17 @@ import type { AuditCheckpoint } from '../../domain/audit-checkpoint.js';
 import type { Write } from '../../domain/db.js';
 import type { Run } from '../../domain/run.js';
 import {
-  freezeRow,
   idempotencyRow,
   keyRow,
   outputRow,
   runRow,
   secretRow,
-  type FreezeRow,
   type IdempotencyRow,
   type KeyRow,
   type RunRow,
   type SecretRow,
 } from '../schema.js';
+import { freezeRow, type FreezeRow } from '../freeze-row.js';
 import type { FinishValues, OpenRunValues, OutputValues, RunValues, UnchainedAuditValues } from './row-columns.js';
 
 /**

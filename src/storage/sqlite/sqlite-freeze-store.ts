@@ -1,6 +1,6 @@
 import type { Freeze } from '../../domain/policy.js';
 import { FreezeStore } from '../../domain/stores.js';
-import { freezeOf, type FreezeRow } from '../schema.js';
+import { freezeOf, type FreezeRow } from '../freeze-row.js';
 import type { SqliteReader } from './sqlite-reader.js';
 
 export class SqliteFreezeStore extends FreezeStore {

@@ -24,6 +24,8 @@ type WriteStatements = {
   readonly [Name in keyof WriteQueries]: WriteQueries[Name] extends CompiledQuery<infer Input, infer Row> ? Statement<Input, Row> : never;
 };
 
+type CarryOut = { readonly [Kind in RowWrite['kind']]: (write: Extract<RowWrite, { readonly kind: Kind }>) => void };
+
 /** For the lock that another process holds. Less than the queue's deadline, so that waiting for it ends in a plain no and not in doubt. */
 const LOCK_WAIT_MS = 4_000;
 /** The log is folded into the database whenever it has grown by so many pages (4 MiB): it stays small, and few groups wait for it. */
@@ -46,6 +48,78 @@ export class SqliteWriter {
   private failStop: string | undefined;
   private readonly logState;
   private checkpointAt = CHECKPOINT_PAGES;
+
+  /** How each kind of write is carried out. */
+  private readonly carryOut: CarryOut = {
+    'run.open': (write) => {
+      this.statements.openRun.runWith(write.values);
+    },
+    'run.insert': (write) => {
+      this.statements.insertRun.runWith(write.values);
+      if (write.output) this.statements.insertOutput.runWith(write.output);
+    },
+    'run.finish': (write) => {
+      mustChange(this.statements.finishRun.runWith(write.values), 'The run has ended already, or was never accepted.');
+      if (write.output) this.statements.insertOutput.runWith(write.output);
+    },
+    'run.approve': (write) => {
+      mustChange(this.statements.approveRun.run({ id: write.id }), 'The run does not wait for approval any more.');
+    },
+    'run.remove': (write) => {
+      for (const id of write.ids) this.statements.removeRun.run({ id });
+    },
+    'output.remove': (write) => {
+      for (const id of write.ids) this.statements.removeOutput.run({ id });
+    },
+    'idempotency.insert': (write) => {
+      mustChange(this.statements.insertIdempotency.run(write.row), 'The idempotency key stands for another run.');
+    },
+    'idempotency.remove': (write) => {
+      for (const row of write.rows) this.statements.removeIdempotency.run(row);
+    },
+    'key.insert': (write) => {
+      this.statements.insertKey.run(write.row);
+    },
+    'key.revoke': (write) => {
+      mustChange(this.statements.revokeKey.run(write.row), 'There is no such key.');
+    },
+    'key.touch': (write) => {
+      this.statements.touchKey.run(write.row);
+    },
+    'secret.put': (write) => {
+      this.putSecret(write);
+    },
+    'secret.remove': (write) => {
+      mustChange(this.statements.removeSecret.run({ name: write.name }), 'There is no such secret.');
+    },
+    'secret.rewrap': (write) => {
+      for (const row of write.rows) mustChange(this.statements.rewrapSecret.run(row), 'A secret was changed or deleted meanwhile.');
+      this.changeSecretsKey(write.change);
+    },
+    'freeze.insert': (write) => {
+      this.statements.insertFreeze.run(write.row);
+    },
+    'freeze.remove': (write) => {
+      this.statements.removeFreeze.run({ id: write.id });
+    },
+    'key.change': (write) => {
+      mustChange(this.statements.changeKey.run(write.row), 'The key has been revoked.');
+    },
+    'key.rotate': (write) => {
+      mustChange(this.statements.rotateKey.run(write.row), 'The key has been revoked.');
+    },
+    'key.spend': (write) => {
+      mustChange(this.statements.spendKey.run(write.row), 'The key has had all its runs.');
+    },
+    'audit.append': (write) => {
+      const { values, head } = chained(write.values, this.head);
+      this.statements.insertAuditEntry.runWith(values);
+      this.head = head;
+    },
+    'audit.checkpoint': (write) => {
+      this.statements.insertCheckpoint.run(write.checkpoint);
+    },
+  };
 
   constructor(file: string, queries: WriteQueries) {
     this.database = new Database(file, { fileMustExist: true, timeout: LOCK_WAIT_MS });
@@ -155,78 +229,7 @@ export class SqliteWriter {
   }
 
   private apply(write: RowWrite): void {
-    const { statements } = this;
-    switch (write.kind) {
-      case 'run.open':
-        statements.openRun.runWith(write.values);
-        return;
-      case 'run.insert':
-        statements.insertRun.runWith(write.values);
-        if (write.output) statements.insertOutput.runWith(write.output);
-        return;
-      case 'run.finish':
-        mustChange(statements.finishRun.runWith(write.values), 'The run has ended already, or was never accepted.');
-        if (write.output) statements.insertOutput.runWith(write.output);
-        return;
-      case 'run.approve':
-        mustChange(statements.approveRun.run({ id: write.id }), 'The run does not wait for approval any more.');
-        return;
-      case 'run.remove':
-        for (const id of write.ids) statements.removeRun.run({ id });
-        return;
-      case 'output.remove':
-        for (const id of write.ids) statements.removeOutput.run({ id });
-        return;
-      case 'idempotency.insert':
-        mustChange(statements.insertIdempotency.run(write.row), 'The idempotency key stands for another run.');
-        return;
-      case 'idempotency.remove':
-        for (const row of write.rows) statements.removeIdempotency.run(row);
-        return;
-      case 'key.insert':
-        statements.insertKey.run(write.row);
-        return;
-      case 'key.revoke':
-        mustChange(statements.revokeKey.run(write.row), 'There is no such key.');
-        return;
-      case 'key.touch':
-        statements.touchKey.run(write.row);
-        return;
-      case 'secret.put':
-        this.putSecret(write);
-        return;
-      case 'secret.remove':
-        mustChange(statements.removeSecret.run({ name: write.name }), 'There is no such secret.');
-        return;
-      case 'secret.rewrap':
-        for (const row of write.rows) mustChange(statements.rewrapSecret.run(row), 'A secret was changed or deleted meanwhile.');
-        this.changeSecretsKey(write.change);
-        return;
-      case 'freeze.insert':
-        statements.insertFreeze.run(write.row);
-        return;
-      case 'freeze.remove':
-        statements.removeFreeze.run({ id: write.id });
-        return;
-      case 'key.change':
-        mustChange(statements.changeKey.run(write.row), 'The key has been revoked.');
-        return;
-      case 'key.rotate':
-        mustChange(statements.rotateKey.run(write.row), 'The key has been revoked.');
-        return;
-      case 'key.spend':
-        mustChange(statements.spendKey.run(write.row), 'The key has had all its runs.');
-        return;
-      case 'audit.append': {
-        const { values, head } = chained(write.values, this.head);
-        statements.insertAuditEntry.runWith(values);
-        this.head = head;
-        return;
-      }
-      case 'audit.checkpoint':
-        statements.insertCheckpoint.run(write.checkpoint);
-        return;
-    }
+    (this.carryOut[write.kind] as (write: RowWrite) => void)(write);
   }
 
   private putSecret({ row, keyBefore }: Extract<RowWrite, { kind: 'secret.put' }>): void {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { AuditCheckpoint } from '../../domain/audit-checkpoint.js';
-import type { AuditRow, FreezeRow, IdempotencyRow, KeyRow, OutputRow, RunRow } from '../schema.js';
+import type { FreezeRow } from '../freeze-row.js';
+import type { AuditRow, IdempotencyRow, KeyRow, OutputRow, RunRow } from '../schema.js';
 import type { ChainHead } from './audit-chain.js';
 import { AUDIT_COLUMNS, END_COLUMNS, OPEN_RUN_COLUMNS, OUTPUT_COLUMNS, RUN_COLUMNS } from './row-columns.js';
 import type { FreshIdempotencyRow, KeyChangeRow, KeyMark, KeyRotation, KeySpending, KeyTouch, OldIdempotencyRow } from './row-write.js';
