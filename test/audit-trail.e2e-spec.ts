@@ -63,7 +63,7 @@ describe('the audit trail of requests', () => {
     () => operator.post('/run', { command: 'rare', args: { code: 0 } }),
     () => operator.get(`/${'x'.repeat(9_000)}`),
     () => exchange(gateway.url, 'NONSENSE\r\n\r\n'),
-    () => exchange(gateway.url, requestText('GET', '/health', [`X-Large: ${'x'.repeat(20_000)}`])),
+    () => exchange(gateway.url, requestText('GET', '/runs', [`X-Large: ${'x'.repeat(20_000)}`])),
   ];
 
   /** Everything in the log, when all that was to be written is. */

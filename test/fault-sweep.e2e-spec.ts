@@ -31,7 +31,7 @@ describe('the sweep', () => {
   withStrace('finds out when acknowledged runs are gone: a disk that says yes and does nothing', async () => {
     const sweep = new FaultSweep();
     // The header of the log comes first, then by turns the header of a page (24 bytes) and the page.
-    const lie = { calls: 'pwrite64', effect: 'retval=4096', when: '61+2', path: sweep.file('sallyport.db-wal') };
+    const lie = { calls: 'pwrite64', effect: 'retval=4096', when: '161+2', path: sweep.file('sallyport.db-wal') };
     const { violations } = await sweep.meet(lie);
     expect(violations.map(({ rule }) => rule)).toContain('acknowledged is stored');
   });

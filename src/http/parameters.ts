@@ -50,13 +50,15 @@ export const Origin = createParamDecorator((_data: undefined, context: Execution
 /** The connection under the request, to notice when the client is gone. */
 export const Connection = createParamDecorator((_data: undefined, context: ExecutionContext): ClientConnection => {
   const { raw } = context.getArgByIndex<FastifyReply>(1);
+  // One listener for all: each item of a batch asks.
+  const listeners: (() => void)[] = [];
+  const tell = () => {
+    if (!raw.writableFinished) for (const listener of listeners.splice(0)) listener();
+  };
   return {
     onGone(listener) {
-      const closed = () => {
-        if (!raw.writableFinished) listener();
-      };
-      if (raw.destroyed) closed();
-      else raw.once('close', closed);
+      if (listeners.push(listener) === 1 && !raw.destroyed) raw.once('close', tell);
+      if (raw.destroyed) tell();
     },
   };
 });
