@@ -43,6 +43,7 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** How often requests are looked at that take too long to come: Node's own 30 s would make the times above mean little. */
 const LATE_CHECK_MS = 1_000;
+const MOST_LISTENERS = 20;
 /**
  * An answer of which the client takes nothing is cut, as nginx' `send_timeout` does: within a minute, for Node looks twice, to see whether
  * anything has gone out between.
@@ -153,7 +154,8 @@ async function addHooks(app: NestFastifyApplication, { settings, logger, headers
     request.context = createRequestContext(request.headers, now());
     request.destination = destinationOf(request);
     void reply.headers(headers).header('x-request-id', request.context.requestId);
-    reply.raw.on('timeout', cutStalled);
+    // The framework, a streamed body and several of us each want to hear of its end: more than Node's ten are no leak.
+    reply.raw.setMaxListeners(MOST_LISTENERS).on('timeout', cutStalled);
     done();
   });
   onRequestEnd(fastify, [

@@ -95,7 +95,7 @@ describe('a full disk', () => {
       const { body } = await admin.post<Problem>(`/runs/${runId}/cancel`);
       expect(body).toMatchObject({ status: 'running' });
       disk.empty();
-      await eventually(async () => (await admin.get<RunEnvelope>(`/runs/${runId}`)).body.status === 'cancelled', 5_000);
+      await eventually(async () => (await admin.get<RunEnvelope>(`/runs/${runId}`)).body.status === 'cancelled', 15_000);
       expect((await client.run('quick', 'after')).outcome).toBe('ok');
       await eventually(() => server.log().some(({ message }) => message === 'ends of runs that the store did not take are recorded now'));
       await expectSound(history, admin, home.marks);

@@ -10,8 +10,10 @@ export interface Segment {
 /** Words beyond this begin a new segment: no rule looks further, and a long line takes no more memory than its text. */
 const MOST_WORDS = 2_048;
 
-/** Sizes of redirections come first: their `&` is no joint. */
-const TOKEN = /\d?>&\d?-?|&>>?|<\(|>>?|<<?<?|\|\|?|&&?|[\n;(){}`]|[^\s,;|&(){}`<>[\]]+/g;
+/**
+ * Numbers of redirections come first: their `&` is no joint. Longer words come in pieces: the engine keeps a way back for each character.
+ */
+const TOKEN = /\d?>&\d?-?|&>>?|<\(|>>?|<<?<?|\|\|?|&&?|[\n;(){}`]|[^\s,;|&(){}`<>[\]]{1,65536}/g;
 
 /**
  * Text as simple commands. Reads it the way somebody would who hides words from a filter: quotes, backslashes, `$IFS`, `$@`, escapes and
@@ -82,7 +84,7 @@ export function plain(text: string): string {
 
 function isAscii(text: string): boolean {
   // oxlint-disable-next-line no-control-regex -- the range is what it is about
-  return /^[\x00-\x7f]*$/.test(text);
+  return !/[^\x00-\x7f]/.test(text);
 }
 
 function fromHex(_whole: string, digits: string): string {
