@@ -72,17 +72,22 @@ interface Expiry {
 const hasOneEnd = ({ expiresAt: at, expiresIn: within }: Expiry) => at === undefined || within === undefined;
 const ONE_END = { path: ['expiresIn'], error: 'expected one of expiresAt and expiresIn' };
 
+/** What every new key may be bound to. */
+const bounds = {
+  expiresAt: expiresAt.optional(),
+  expiresIn: expiresIn.optional(),
+  addresses: addresses.optional(),
+  rate: rate.optional(),
+  budget: budget.optional(),
+};
+
 /** What a new key shall be; the same for REST and the command line. */
 export const newKeySchema = z
   .strictObject({
     name,
     role: z.enum(ROLES),
     scopes: scopes.default(['*']),
-    expiresAt: expiresAt.optional(),
-    expiresIn: expiresIn.optional(),
-    addresses: addresses.optional(),
-    rate: rate.optional(),
-    budget: budget.optional(),
+    ...bounds,
   })
   .refine(hasOneEnd, ONE_END)
   .meta({ id: 'NewKey' });
@@ -138,11 +143,7 @@ export const childKeySchema = z
     scopes: scopes.optional(),
     pinned: pinned.default({}),
     calls: calls.optional(),
-    expiresAt: expiresAt.optional(),
-    expiresIn: expiresIn.optional(),
-    addresses: addresses.optional(),
-    rate: rate.optional(),
-    budget: budget.optional(),
+    ...bounds,
   })
   .refine(hasOneEnd, ONE_END)
   .meta({ id: 'NewChildKey' });

@@ -30,6 +30,27 @@ import { Sealer } from './seal.js';
 import { RunController } from './run.controller.js';
 import { type RunRooms, RunService } from './run.service.js';
 
+/** What the path needs, by the names it has there. */
+const ROOMS = {
+  catalogue: Catalogue,
+  idempotency: IdempotencyLedger,
+  rates: RateCounter,
+  budgets: KeyBudgets,
+  admission: Admission,
+  cache: ResultCache,
+  freezes: FreezeBook,
+  plans: PlanBook,
+  sealer: Sealer,
+  approvals: ApprovalDesk,
+  execution: RunExecution,
+  backlog: OutcomeBacklog,
+  audit: AuditLog,
+  db: Db,
+  events: EventBus,
+  metrics: Metrics,
+  clock: Clock,
+} satisfies { readonly [Name in keyof RunRooms]: { readonly prototype: RunRooms[Name] } };
+
 /** The path and its doors. Expects the ports, {@link Catalogue} and {@link RunExecution} from global modules. */
 @Module({
   controllers: [RunController, PlanController, ApprovalController, PolicyController, HistoryController],
@@ -63,23 +84,9 @@ import { type RunRooms, RunService } from './run.service.js';
     },
     {
       provide: RunService,
-      inject: [
-        ...[
-          Catalogue,
-          IdempotencyLedger,
-          RateCounter,
-          KeyBudgets,
-          Admission,
-          ResultCache,
-          FreezeBook,
-          PlanBook,
-          Sealer,
-          ApprovalDesk,
-          RunExecution,
-        ],
-        ...[OutcomeBacklog, AuditLog, Db, EventBus, Metrics, Clock],
-      ],
-      useFactory: (...rooms: Tuple) => new RunService(roomsOf(rooms)),
+      inject: Object.values(ROOMS),
+      useFactory: (...rooms: readonly unknown[]) =>
+        new RunService(Object.fromEntries(Object.keys(ROOMS).map((name, index) => [name, rooms[index]])) as unknown as RunRooms),
     },
     {
       provide: RunHistory,
@@ -107,40 +114,4 @@ function limitsOf(settings: Settings) {
       return settings.QUEUE_LIMIT;
     },
   };
-}
-
-type Tuple = [
-  ...[
-    Catalogue,
-    IdempotencyLedger,
-    RateCounter,
-    KeyBudgets,
-    Admission,
-    ResultCache,
-    FreezeBook,
-    PlanBook,
-    Sealer,
-    ApprovalDesk,
-    RunExecution,
-  ],
-  ...[OutcomeBacklog, AuditLog, Db, EventBus, Metrics, Clock],
-];
-
-function roomsOf([
-  catalogue,
-  idempotency,
-  rates,
-  budgets,
-  admission,
-  cache,
-  freezes,
-  plans,
-  sealer,
-  approvals,
-  execution,
-  ...rest
-]: Tuple): RunRooms {
-  const [backlog, audit, db, events, metrics, clock] = rest;
-  const policy = { freezes, plans, sealer, approvals };
-  return { catalogue, idempotency, rates, budgets, admission, cache, ...policy, execution, backlog, audit, db, events, metrics, clock };
 }
