@@ -1,32 +1,63 @@
 // What is asked of the servers, and what a right answer looks like.
 import { readFileSync } from 'node:fs';
 import { measure } from './measure.mjs';
-import { CGI_PAGE, ECHO_COMMANDS } from './servers.mjs';
+import { CGI_PAGE, ECHO_COMMANDS, TEXT, TEXT_COMMAND } from './servers.mjs';
 import { SPAWN_LIMIT } from './spawn-limit.mjs';
 
 const json = { 'content-type': 'application/json' };
 
 const WEBHOOK = 'webhook /bin/echo';
 
+const SILENT = 'greet, silent';
+const TRACED = 'greet, traced';
+const TENTH = 'greet, a tenth traced';
+const ECHO_SILENT = '/bin/echo, silent';
+const ECHO_TRACED = '/bin/echo, traced';
+const REDACTED = '64 KiB of text';
+const UNREDACTED = '64 KiB of text, recognisers off';
+
 /** What each contender is measured against, at the same number of connections. */
 export const REFERENCE = {
   'GET /health': 'Bare Fastify',
   'GET /auth/me': 'Bare Fastify',
   greet: 'Bare Fastify',
+  [TRACED]: SILENT,
+  [TENTH]: SILENT,
+  [ECHO_TRACED]: ECHO_SILENT,
+  [REDACTED]: UNREDACTED,
   ...Object.fromEntries(ECHO_COMMANDS.map(({ name }) => [name, WEBHOOK])),
   [WEBHOOK]: SPAWN_LIMIT,
   'lighttpd CGI /bin/echo': WEBHOOK,
 };
 
+/** Measured more often than the others, together with what each is measured against: the bars of these are close to what is measured, and one in three samples of a second is off by a tenth. */
+export const CLOSELY_COMPARED = new Set([
+  ...[SILENT, TRACED, TENTH, ECHO_SILENT, ECHO_TRACED, WEBHOOK, SPAWN_LIMIT],
+  ...ECHO_COMMANDS.map(({ name }) => name),
+]);
+
 /** The contenders in the order of the report. Of servers that are not installed there are none. */
-export function contendersOf({ bareFastify, gateway, webhook, lighttpd }) {
+export function contendersOf({ bareFastify, gateway, silent, traced, tenth, unredacted, webhook, lighttpd }) {
   const key = { 'x-api-key': keyOf(gateway) };
   return [
     contender('Bare Fastify', bareFastify, { path: '/' }, ({ hello }) => hello === 'world'),
     contender('GET /health', gateway, { path: '/health' }, ({ status }) => status === 'ok'),
     contender('GET /auth/me', gateway, { path: '/auth/me', headers: key }, ({ role }) => role === 'admin'),
     run('greet', gateway, { command: 'greet', headers: key, prints: 'Hello.\n' }),
+    ...[
+      [SILENT, silent],
+      [TRACED, traced],
+      [TENTH, tenth],
+    ].map(([name, server]) => run(name, server, { command: 'greet', headers: { 'x-api-key': keyOf(server) }, prints: 'Hello.\n' })),
     ...ECHO_COMMANDS.map(({ name, command }) => run(name, gateway, { command, headers: key, prints: 'hello\n' })),
+    ...[
+      [ECHO_SILENT, silent],
+      [ECHO_TRACED, traced],
+    ].map(([name, server]) => run(name, server, { command: 'echo', headers: { 'x-api-key': keyOf(server) }, prints: 'hello\n' })),
+    ...[
+      [REDACTED, gateway],
+      [UNREDACTED, unredacted],
+    ].map(([name, server]) => run(name, server, { command: TEXT_COMMAND, headers: { 'x-api-key': keyOf(server) }, prints: TEXT })),
     ...(webhook ? [hook(WEBHOOK, webhook)] : []),
     ...(lighttpd ? [page('lighttpd CGI /bin/echo', lighttpd)] : []),
   ];
@@ -64,7 +95,7 @@ async function check({ name, request: { url, ...init }, isRight }, signal) {
   const text = await answer.text();
   const isJson = answer.headers.get('content-type')?.startsWith('application/json');
   if (answer.status !== 200 || !isRight(isJson ? JSON.parse(text) : text))
-    throw new Error(`${name}: a wrong answer, ${answer.status} ${text}`);
+    throw new Error(`${name}: a wrong answer, ${answer.status} ${text.slice(0, 2000)}`);
 }
 
 /** The admin key of an empty store, which the gateway prints once. */

@@ -10,7 +10,7 @@ const BEGIN = '<!-- generated:results -->';
 const END = '<!-- /generated -->';
 
 /** At so many connections the targets are judged. */
-const TARGET_CONNECTIONS = 64;
+export const TARGET_CONNECTIONS = 64;
 
 const CONTAINED = '/bin/echo, contained';
 
@@ -18,6 +18,21 @@ const CONTAINED = '/bin/echo, contained';
 const TARGETS = [
   { what: '`/health` beside bare Fastify', atLeast: 0.6, value: (results) => results.ratio('GET /health') },
   { what: '`greet` beside bare Fastify', atLeast: 0.15, value: (results) => results.ratio('greet') },
+  {
+    what: '`/bin/echo` with log and every trace, its CPU beside that without',
+    atMost: 1.25,
+    value: (results) => results.ratio('/bin/echo, traced', { field: 'cpuMsPerRequest' }),
+  },
+  {
+    what: '`greet`, which starts nothing, the same',
+    atMost: 1.25,
+    value: (results) => results.ratio('greet, traced', { field: 'cpuMsPerRequest' }),
+  },
+  {
+    what: '`greet` with log and a tenth of the traces',
+    atMost: 1.25,
+    value: (results) => results.ratio('greet, a tenth traced', { field: 'cpuMsPerRequest' }),
+  },
   { what: '`/bin/echo` beside webhook', atLeast: 1, value: (results) => results.ratio('/bin/echo') },
   { what: '`/bin/echo`: p99 beside that of webhook', atMost: 1, value: (results) => results.ratio('/bin/echo', { field: 'p99Ms' }) },
   { what: '`/bin/echo` beside posix_spawn alone', atLeast: 0.62, value: (results) => results.ratio('/bin/echo', { beside: SPAWN_LIMIT }) },
@@ -88,7 +103,7 @@ class Results {
   /** Within each round, where both met the same weather; then the median. */
   ratioOf(rounds, field, beside = REFERENCE[rounds[0].contender]) {
     const references = this.of(beside, rounds[0].connections);
-    return references && median(rounds.map((round, index) => round[field] / references[index][field]));
+    return references && median(rounds.map((round) => round[field] / references.find(({ moment }) => moment === round.moment)[field]));
   }
 }
 

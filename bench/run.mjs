@@ -2,12 +2,12 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { checkRuns, contendersOf } from './contenders.mjs';
+import { checkRuns, CLOSELY_COMPARED, contendersOf } from './contenders.mjs';
 import { describeHost, lighttpdVersion, makeFolder, webhookVersion } from './host.mjs';
 import { chooseLoad } from './load.mjs';
 import { measureBeside, memoryOf } from './measure.mjs';
-import { reportOf, writeReadme } from './report.mjs';
-import { bareFastify, gateway, lighttpd, start, webhook } from './servers.mjs';
+import { reportOf, TARGET_CONNECTIONS, writeReadme } from './report.mjs';
+import { bareFastify, collector, gateway, lighttpd, silentGateway, start, tracedGateway, unredacted, webhook } from './servers.mjs';
 import { spawnLimit } from './spawn-limit.mjs';
 
 const HELP = `Usage: npm run bench -- [options]
@@ -26,6 +26,8 @@ const PROBE_SECONDS = 2;
 /** What a caller sees of the first while so many connections ask for the second. */
 const BESIDE = { light: 'GET /health', heavy: '/bin/echo', connections: 64 };
 const WARM_UP_CONNECTIONS = 64;
+/** The same load as that which is measured, before each sample. */
+const WAKE_SECONDS = 1;
 
 const { values: options } = parseArgs({
   options: {
@@ -59,7 +61,8 @@ async function main() {
   const starts = await measureStarts(programs, plan.starts, surroundings);
   const servers = await startAll(programs, stack, surroundings);
   const idle = servers.map(({ name, family }) => ({ name, startsMs: starts.get(name), ...memoryOf(family) }));
-  const contenders = [...contendersOf(named(servers)), ...(limit ? [limit] : [])];
+  const variants = await startVariants(stack, surroundings);
+  const contenders = [...contendersOf({ ...named(servers), ...variants }), ...(limit ? [limit] : [])];
   const measured = await measureAll(contenders, { ...plan, load, signal });
   const report = reportOf({
     facts: factsOf({ host, load, versions, folder, plan }),
@@ -97,6 +100,7 @@ function planOf({ quick, rounds, seconds }) {
     warmUpSeconds: quick ? 1 : 5,
     connections: quick ? [1, 64] : [1, 16, 64],
     starts: quick ? 1 : 5,
+    closeTurns: quick ? 1 : 3,
   };
 }
 
@@ -121,8 +125,20 @@ async function startAll(programs, stack, surroundings) {
   return servers;
 }
 
+/** Gateways with other settings: each is there for a ratio alone. */
+async function startVariants(stack, surroundings) {
+  const sink = stack.use(await start(collector, surroundings));
+  const open = async (program) => stack.use(await start(program, surroundings));
+  return {
+    silent: await open(silentGateway),
+    traced: await open(tracedGateway(sink, '1')),
+    tenth: await open(tracedGateway(sink, '0.1')),
+    unredacted: await open(unredacted),
+  };
+}
+
 /** Round by round, every second one backwards, so that nobody always comes after the same neighbour. */
-async function measureAll(contenders, { rounds, seconds, warmUpSeconds, connections, load, signal }) {
+async function measureAll(contenders, { rounds, closeTurns, seconds, warmUpSeconds, connections, load, signal }) {
   const warmUps = [];
   const samples = [];
   const besides = [];
@@ -131,11 +147,11 @@ async function measureAll(contenders, { rounds, seconds, warmUpSeconds, connecti
     warmUps.push(await contender.measure({ connections: WARM_UP_CONNECTIONS, seconds: warmUpSeconds, load, signal }));
   }
   for (let round = 1; round <= rounds; round += 1) {
-    for (const count of connections) {
-      for (const contender of round % 2 === 1 ? contenders : contenders.toReversed()) {
-        progress(`round ${round} of ${rounds}: ${contender.name}, ${count} connections`);
-        samples.push(await contender.measure({ load, connections: count, seconds, signal }));
-      }
+    for (const { count, turn, contender } of samplesOf({ round, closeTurns, connections, contenders })) {
+      progress(`round ${round} of ${rounds}: ${contender.name}, ${count} connections`);
+      // What nobody asks for is let go after a while, a kept sandbox for one: it is up again before it is measured.
+      warmUps.push(await contender.measure({ load, connections: count, seconds: WAKE_SECONDS, signal }));
+      samples.push({ ...(await contender.measure({ load, connections: count, seconds, signal })), moment: `${round}.${turn}` });
     }
     progress(`round ${round} of ${rounds}: ${BESIDE.light} beside ${BESIDE.heavy}`);
     besides.push(await besideOf(contenders, { load, seconds: PROBE_SECONDS, signal }));
@@ -148,6 +164,16 @@ async function measureAll(contenders, { rounds, seconds, warmUpSeconds, connecti
   }));
   await checkAllRuns(contenders, [...warmUps, ...samples, ...heavy], signal);
   return { samples, besides };
+}
+
+/** What is measured in a round, in order. */
+function samplesOf({ round, closeTurns, connections, contenders }) {
+  const inOrder = round % 2 === 1 ? contenders : contenders.toReversed();
+  const close = inOrder.filter(({ name }) => CLOSELY_COMPARED.has(name));
+  const turnsAt = (count) => [inOrder, ...Array.from({ length: count === TARGET_CONNECTIONS ? closeTurns - 1 : 0 }, () => close)];
+  return connections.flatMap((count) =>
+    turnsAt(count).flatMap((turn, index) => turn.map((contender) => ({ count, turn: index, contender }))),
+  );
 }
 
 function besideOf(contenders, given) {

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { REDACTION_KINDS } from '../dist/redaction/masks.js';
 import { familyOf, isAlive } from './measure.mjs';
 
 const repository = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
@@ -33,20 +34,31 @@ export const ECHO_COMMANDS = [
   { name: '/bin/echo, contained', command: 'echo.contained', declaration: { summary: 'Prints hello', exec: ECHO, effect: 'read' } },
 ];
 
+/** Clean text, such as programs print: what redaction costs shows where it has something to read. */
+export const TEXT = readFileSync(repository('docs/openapi.json'), 'utf8')
+  .replace(/[^\n -~]/g, '.')
+  .slice(0, 64 * 1024);
+export const TEXT_COMMAND = 'text';
+
 export const bareFastify = {
   name: 'Bare Fastify',
   readyPath: '/',
   prepare: (folder, port) => ({ file: process.execPath, args: [repository('bench/bare-fastify.mjs')], env: { PORT: String(port) } }),
 };
 
-export const gateway = {
-  name: 'Sallyport',
+const gatewayWith = (name, settings) => ({
+  name,
   readyPath: '/ready',
   prepare: (folder, port) => {
     const catalogue = join(folder, 'commands');
     mkdirSync(catalogue);
     copyFileSync(repository('commands/greet.yaml'), join(catalogue, 'greet.yaml'));
-    const commands = Object.fromEntries(ECHO_COMMANDS.map(({ command, declaration }) => [command, declaration]));
+    const text = join(folder, 'text');
+    writeFileSync(text, TEXT, 'latin1');
+    const commands = {
+      ...Object.fromEntries(ECHO_COMMANDS.map(({ command, declaration }) => [command, declaration])),
+      [TEXT_COMMAND]: { summary: 'Prints a text', exec: ['/bin/cat', text], effect: 'read', sandbox: { profile: 'host' } },
+    };
     writeFileSync(join(catalogue, 'echo.yaml'), JSON.stringify({ commands }));
     return {
       file: process.execPath,
@@ -59,9 +71,35 @@ export const gateway = {
         LOG_FORMAT: 'json',
         RATE_LIMIT_ENABLED: 'false',
         ENVIRONMENT: 'production',
+        ...settings,
       },
     };
   },
+});
+
+export const gateway = gatewayWith('Sallyport', {});
+
+/** What it does not do when nobody looks on: no line in the log, no trace. Metrics are always there. */
+export const silentGateway = gatewayWith('Sallyport, silent', { LOG_LEVEL: 'silent' });
+
+/** What cannot be off is the search for secrets that were declared, and for our own keys. */
+export const unredacted = gatewayWith('Sallyport, recognisers off', {
+  REDACTION_OFF: REDACTION_KINDS.filter((kind) => !['secret', 'api_key'].includes(kind)).join(','),
+});
+
+/** With everything that can be looked at: log, metrics, and so much of the traces. */
+export const tracedGateway = (collector, ratio) =>
+  gatewayWith(`Sallyport, traced ${ratio}`, {
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+    OTEL_TRACES_SAMPLER_ARG: ratio,
+  });
+
+/** Takes traces and forgets them, in a process of its own: its processor time is nobody's. */
+export const collector = {
+  name: 'Collector',
+  readyPath: '/',
+  prepare: (folder, port) => ({ file: process.execPath, args: [repository('bench/collector.mjs')], env: { PORT: String(port) } }),
 };
 
 export const webhook = {

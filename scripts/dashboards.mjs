@@ -153,6 +153,7 @@ function security() {
       { unit: 'reqps' },
     ),
     chart('Denied or refused, by code', { '{{code}}': `sum by (code) (instance_code:sallyport_denials:rate5m{${OF}})` }, { unit: 'reqps' }),
+    chart('Stopped by the tripwire, by rule', { '{{rule}}': `sum by (rule) (increase(sallyport_blocked_commands_total{${OF}}${RATE}))` }),
     chart(
       'Rate limited, by scope',
       { '{{scope}}': `sum by (scope) (rate(sallyport_rate_limited_total{${OF}}${RATE}))` },

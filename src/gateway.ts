@@ -6,12 +6,19 @@ import type { Bootstrap, KeyService } from './auth/key.service.js';
 import { LOCAL_PRINCIPAL } from './auth/local-principal.js';
 import type { Catalogue } from './commands/catalogue.js';
 import type { Settings } from './config/settings.schema.js';
+import type { TrafficHistory } from './dashboard/traffic-history.js';
 import type { AuditSeed } from './domain/audit-checkpoint.js';
 import type { AuditLog } from './domain/audit-log.js';
 import type { Db } from './domain/db.js';
+import type { ErrorTracker } from './domain/error-tracker.js';
 import { IDEMPOTENCY_KEPT_MS } from './domain/idempotency.js';
-import type { Clock } from './domain/ports.js';
+import type { Clock, RateCounter } from './domain/ports.js';
 import type { IdempotencyStore, RunStore } from './domain/stores.js';
+import type { KnowledgeBases } from './knowledge/knowledge-bases.js';
+import { reportRefusal } from './error-tracking/report-refusal.js';
+import type { Tracer } from './domain/tracing.js';
+import type { Metrics } from './metrics/metrics.js';
+import type { ObsClient } from './obs/obs-client.js';
 import type { ProcessLauncher } from './launcher/process-launcher.js';
 import type { ReadinessService } from './health/readiness.js';
 import type { ApprovalDesk } from './runs/approval-desk.js';
@@ -55,6 +62,13 @@ export interface Parts {
   readonly refusals: RefusalLedger;
   readonly reloads: ReloadService;
   readonly watch: ConfigWatch;
+  readonly knowledge: KnowledgeBases;
+  readonly obs: ObsClient;
+  readonly errors: ErrorTracker;
+  readonly tracer: Tracer;
+  readonly rates: RateCounter;
+  readonly traffic: TrafficHistory;
+  readonly metrics: Metrics;
 }
 
 /**
@@ -80,7 +94,8 @@ export class Gateway {
     for (const result of opened) if (result.status === 'rejected') throw result.reason;
   }
 
-  private async openCatalogue(): Promise<void> {
+  /** Store and catalogue: what it takes to say what a run would do. */
+  async openCatalogue(): Promise<void> {
     await this.openStore();
     this.parts.secretKey.open();
     await this.parts.freezes.load();
@@ -92,7 +107,7 @@ export class Gateway {
    * @returns the first key, when one was made
    */
   async start(): Promise<Bootstrap> {
-    const { lock, keys, settings, logger, catalogue, launcher, freezes, approvals, reloads, watch } = this.parts;
+    const { lock, keys, settings, logger, catalogue, launcher, freezes, approvals, reloads, watch, traffic, rates } = this.parts;
     lock.acquire();
     removeAbandonedFiles(settings.DATA_DIR);
     // Before they are read: what changes after this is noticed.
@@ -103,6 +118,7 @@ export class Gateway {
     for (const gap of gaps) logger.warn(`not contained: ${gap}`);
     for (const { file, line, path, message } of catalogue.warnings) logger.debug({ file, line, path }, `catalogue: ${message}`);
     await this.lookAtSecrets();
+    await rates.start();
     const bootstrap = await keys.bootstrap(settings.ADMIN_KEY);
     const lost = await closeLostRuns({ ...this.parts, store: this.parts.runStore });
     if (lost > 0) logger.warn({ runs: lost }, 'runs that the last gateway left open are closed as lost');
@@ -113,16 +129,20 @@ export class Gateway {
     this.serving = true;
     this.pruning = setInterval(() => void this.prune(), PRUNE_EVERY_MS).unref();
     void this.prune();
+    traffic.start();
     if (settings.CONFIG_WATCH) watch.start();
     return bootstrap;
   }
 
   /** Commands without secrets run in any case; for the others somebody must bring the key back, or set what is missing. */
   private async lookAtSecrets(): Promise<void> {
-    const { secrets, keyRotation, catalogue, logger } = this.parts;
+    const { secrets, keyRotation, catalogue, logger, errors } = this.parts;
     await keyRotation.settle();
     const unreadable = await secrets.unreadable();
-    if (unreadable.length > 0) logger.error({ secrets: unreadable }, 'secrets cannot be decrypted: commands that name them are refused');
+    if (unreadable.length > 0) {
+      logger.error({ secrets: unreadable }, 'secrets cannot be decrypted: commands that name them are refused');
+      errors.report({ name: 'secrets_unreadable' });
+    }
     const missing = catalogue.missingSecrets(await secrets.namesSet());
     if (missing.length > 0) logger.warn({ secrets: missing }, 'commands name secrets that are not set: they are refused');
   }
@@ -137,25 +157,51 @@ export class Gateway {
   }
 
   async stop(): Promise<void> {
-    const { runs, launcher, storage, lock, logger, settings, checkpointer, refusals, reloads, watch } = this.parts;
+    const {
+      runs,
+      launcher,
+      storage,
+      lock,
+      logger,
+      settings,
+      checkpointer,
+      refusals,
+      reloads,
+      watch,
+      knowledge,
+      obs,
+      errors,
+      tracer,
+      traffic,
+      metrics,
+      rates,
+    } = this.parts;
     clearInterval(this.pruning);
     const steps: [string, () => unknown][] = [
       ['watch', () => watch.stop()],
+      ['traffic', () => traffic.stop()],
       ['reloads', () => reloads.stop()],
       ['runs', () => runs.drain(0)],
       ['executors', () => launcher.stop()],
+      ['knowledge', () => knowledge.stop()],
+      ['obs', () => obs.stop()],
       ['private files', () => rmSync(privateFolder(settings.DATA_DIR), { recursive: true, force: true })],
+      ['rates', () => rates.stop()],
       ['refusals', () => refusals.close()],
       ['audit', () => (this.serving ? this.note('gateway.stopped', {}) : undefined)],
       ['checkpoints', () => checkpointer.stop()],
       ['storage', () => storage.stop()],
       ['lock', () => lock.release()],
+      ['error tracking', () => errors.close()],
+      ['traces', () => tracer.stop()],
+      ['metrics', () => metrics.stop()],
     ];
     for (const [part, stop] of steps) {
       try {
         await stop();
       } catch (error) {
         logger.error({ err: error, part }, 'a part of the gateway did not stop cleanly');
+        reportRefusal(errors, error, {});
       }
     }
     this.serving = false;

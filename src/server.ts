@@ -13,9 +13,12 @@ import { guardRoutes } from './auth/guard-routes.js';
 import { OpenAnswers } from './auth/open-answers.js';
 import type { Settings } from './config/settings.schema.js';
 import { SettingsError } from './config/settings.js';
-import type { GatewayError } from './domain/errors.js';
+import type { ErrorCode, GatewayError } from './domain/errors.js';
+import { ErrorTracker } from './domain/error-tracker.js';
 import { Clock } from './domain/ports.js';
+import { Tracer } from './domain/tracing.js';
 import { ProblemFilter } from './error-tracking/problem.filter.js';
+import { reportTransactions } from './error-tracking/request-facts.js';
 import { Gateway } from './gateway.js';
 import { MAX_ADDRESS_LENGTH, routableAddress } from './http/address.js';
 import { unwrapAnswers } from './http/answer.js';
@@ -32,11 +35,13 @@ import { destinationOf, ROUTE_MARK } from './http/route-access.js';
 import { RoutingTable } from './http/routing-table.js';
 import { type Certificate, followCertificate, readCertificate, type TlsFiles, tlsOptions } from './http/tls.js';
 import { logRequests } from './logging/access-log.js';
-import { NestLogger } from './logging/logger.js';
+import { type Logs, logsThrough, NestLogger } from './logging/logger.js';
 import { measureRequests } from './metrics/http-metrics.js';
 import { Metrics } from './metrics/metrics.js';
 import { buildDocument } from './openapi/openapi-document.js';
 import { OpenApiDocument } from './openapi/openapi.controller.js';
+import { Redaction } from './redaction/redaction.js';
+import { traceRequests } from './tracing/trace-requests.js';
 import type { Logger } from 'pino';
 
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -59,29 +64,39 @@ export interface Server {
 
 /** Puts the doors in front of the rooms: limits, hooks, parsers, documentation. Does not listen yet. */
 export async function createServer(ingredients: Ingredients): Promise<Server> {
-  const { settings, logger } = ingredients;
+  const { settings, logger, logs = logsThrough(logger) } = ingredients;
   const tls = tlsFiles(settings);
   const headers = { ...createSecurityHeaders({ overTls: tls !== undefined }), 'cache-control': 'no-store' };
-  const answers = new BareAnswers(headers);
-  const adapter = new FastifyAdapter(serverOptions(settings, answers, tls && certificateIn(tls)));
+  // There is a room for it by the time that anybody can ask.
+  const count = (code: ErrorCode): void => app.get(Metrics).errors.inc({ code });
+  const answers = new BareAnswers(headers, count);
+  const certificate = tls && certificateIn(tls);
+  const adapter = new FastifyAdapter(serverOptions(settings, answers, certificate));
   const routes = new RoutingTable();
   const fastify = adapter.getInstance();
   markSwaggerRoutes(fastify);
   routes.watch(fastify);
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(ingredients), adapter, {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register({ ...ingredients, reportsErrors: true }), adapter, {
     logger: new NestLogger(logger),
     bodyParser: false,
     abortOnError: false,
   });
   answerOddRequests(app.getHttpServer(), (socket, error) => answers.refuse(socket, error));
-  if (tls) followCertificate(app.getHttpServer(), tls, (outcome) => tellCertificate(logger, outcome));
+  if (tls && certificate) {
+    const metrics = app.get(Metrics);
+    showExpiry(metrics, certificate);
+    followCertificate(app.getHttpServer(), tls, (outcome) => {
+      tellCertificate(logger, outcome);
+      showExpiry(metrics, outcome);
+    });
+  }
   capConnections(app.getHttpServer(), {
     perAddress: settings.CONNECTIONS_PER_ADDRESS,
     exempt: settings.TRUSTED_PROXIES ?? [],
     onRefused: () => app.get(Metrics).connectionsRefused.inc(),
   });
-  await addHooks(app, { settings, logger, headers, answers });
-  app.useGlobalFilters(new ProblemFilter(logger, (code) => app.get(Metrics).errors.inc({ code }), routes));
+  await addHooks(app, { settings, logs, headers, answers });
+  app.useGlobalFilters(new ProblemFilter(logger, count, routes, app.get(ErrorTracker)));
   serveDocumentation(app);
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
@@ -135,23 +150,29 @@ function tellCertificate(logger: Logger, outcome: Certificate | string): void {
   else logger.info({ validTo: outcome.validTo }, 'a new certificate is in use');
 }
 
+/** Files that hold none change nothing: the certificate before them stays in use. */
+function showExpiry(metrics: Metrics, outcome: Certificate | string): void {
+  if (typeof outcome !== 'string') metrics.certificateExpiry.set({ setting: 'TLS_CERT_FILE' }, outcome.validTo.getTime() / 1000);
+}
+
 interface Doors {
   readonly settings: Settings;
-  readonly logger: Logger;
+  readonly logs: Logs;
   /** Of every answer: what a key may read is for no cache; routes whose answers may be kept say so. */
   readonly headers: Readonly<Record<string, string>>;
   readonly answers: BareAnswers;
 }
 
-async function addHooks(app: NestFastifyApplication, { settings, logger, headers, answers }: Doors): Promise<void> {
+async function addHooks(app: NestFastifyApplication, { settings, logs, headers, answers }: Doors): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance();
   const clock = app.get(Clock);
   const now = () => clock.monotonic();
+  const tracer = app.get(Tracer);
   fastify.decorateRequest('context', null as never);
   fastify.decorateRequest('destination', null as never);
   fastify.decorateRequest('principal', undefined);
   fastify.addHook('onRequest', (request, reply, done) => {
-    request.context = createRequestContext(request.headers, now());
+    request.context = createRequestContext(request.headers, now(), tracer);
     request.destination = destinationOf(request);
     void reply.headers(headers).header('x-request-id', request.context.requestId);
     // The framework, a streamed body and several of us each want to hear of its end: more than Node's ten are no leak.
@@ -160,8 +181,12 @@ async function addHooks(app: NestFastifyApplication, { settings, logger, headers
   });
   onRequestEnd(fastify, [
     measureRequests(fastify, app.get(Metrics), now),
-    logRequests(logger, now),
+    logRequests(logs, app.get(Redaction), clock),
     recordRefusals(app.getHttpServer(), answers, app.get(RefusalLedger)),
+    ...(settings.SENTRY_DSN !== undefined && settings.SENTRY_TRACES_SAMPLE_RATE > 0
+      ? [reportTransactions(app.get(ErrorTracker), now)]
+      : []),
+    ...(tracer.isOn ? [traceRequests(fastify, tracer)] : []),
   ]);
   followRequests(fastify);
   fastify.addHook('onRequest', (request, reply, done) => {
@@ -214,6 +239,7 @@ const BROWSER_HEADERS = [
   'Last-Event-ID',
   'X-Request-Id',
   'traceparent',
+  'tracestate',
 ];
 const EXPOSED_HEADERS = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Location', 'Link', 'Idempotency-Replayed'];
 const DOCS_PATH = 'docs';

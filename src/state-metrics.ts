@@ -7,14 +7,18 @@ import type { Catalogue } from './commands/catalogue.js';
 import { VERSION } from './config/version.js';
 import { ERRORS } from './domain/errors.js';
 import type { RunOutcome } from './domain/run.js';
+import { TRIPWIRE_RULES } from './domain/tripwire.js';
 import type { ReadinessService } from './health/readiness.js';
 import type { ProcessLauncher } from './launcher/process-launcher.js';
+import type { LogProbe } from './logging/log-outlet.js';
 import type { Metrics } from './metrics/metrics.js';
 import { REDACTION_KINDS } from './redaction/masks.js';
-import { BREAKER_STATES, type Resilience } from './resilience/resilience.js';
+import { BREAKER_STATES } from './domain/resilience.js';
+import type { Resilience } from './resilience/resilience.js';
 import type { OutcomeBacklog } from './runs/outcome-backlog.js';
 import type { DiskProbe } from './storage/disk.probe.js';
 import type { SqliteDb } from './storage/sqlite/sqlite-db.js';
+import { DROP_REASONS, type SpanFate } from './tracing/span-queue.js';
 
 interface StatefulRooms {
   readonly storage: SqliteDb;
@@ -24,6 +28,7 @@ interface StatefulRooms {
   readonly backlog: OutcomeBacklog;
   readonly resilience: Resilience;
   readonly disk: DiskProbe;
+  readonly logs: LogProbe;
 }
 
 /** Shows at each scrape what the rooms know of themselves. */
@@ -32,7 +37,7 @@ export function showState(metrics: Metrics, rooms: StatefulRooms): void {
   metrics.buildInfo.set({ version: VERSION }, 1);
   metrics.show(metrics.draining, () => (readiness.isDraining ? 1 : 0));
   metrics.showEach(metrics.serviceHealthy, async () =>
-    Object.entries(await readiness.ask()).map(([service, { status }]) => [{ service }, status === 'ok' ? 1 : 0]),
+    Object.entries(await readiness.ask()).map(([service, { status }]) => [{ service }, status === 'failing' ? 0 : 1]),
   );
   metrics.showCount(metrics.storageCommits, () => storage.statistics.commits);
   metrics.showCount(metrics.storageTransactions, () => storage.statistics.transactions);
@@ -43,9 +48,15 @@ export function showState(metrics: Metrics, rooms: StatefulRooms): void {
   metrics.showEach(metrics.sandboxContained, () =>
     Object.entries(launcher.containment.profiles).map(([profile, { contained }]) => [{ profile }, contained ? 1 : 0]),
   );
+  showLogs(metrics, rooms.logs);
   showRoom(metrics, rooms.disk);
   showCatalogue(metrics, rooms.catalogue, rooms.resilience);
   beginAtZero(metrics);
+}
+
+function showLogs(metrics: Metrics, { outlets }: LogProbe): void {
+  metrics.showEach(metrics.logWritable, () => outlets.map(({ log, failure }) => [{ log }, failure === undefined ? 1 : 0]));
+  metrics.showCount(metrics.logLinesLost, () => outlets.reduce((sum, { linesLost }) => sum + linesLost, 0));
 }
 
 /** What is left of disk and memory. */
@@ -70,42 +81,60 @@ function showCatalogue(metrics: Metrics, catalogue: Catalogue, resilience: Resil
     if (digest === catalogue.digest) return;
     digest = catalogue.digest;
     beginCommandsAtZero(metrics, catalogue);
+    for (const { policy } of resilience.breakers.all())
+      for (const to of BREAKER_STATES) metrics.breakerTransitions.inc({ name: policy.name, to }, 0);
   });
   metrics.show(metrics.catalogueCommands, () => catalogue.all().length);
   metrics.show(metrics.catalogueLoaded, () => Date.parse(catalogue.loadedAt ?? '1970-01-01T00:00:00Z') / 1000);
   metrics.showEach(metrics.breakerState, () =>
-    breakersOf(catalogue).map((name) => [{ name }, BREAKER_STATES.indexOf(resilience.stateOf(name))]),
+    resilience.breakers.all().map((breaker) => [{ name: breaker.policy.name }, BREAKER_STATES.indexOf(breaker.look().kind)]),
   );
 }
 
-function breakersOf(catalogue: Catalogue): string[] {
-  return [...new Set(catalogue.all().flatMap(({ breaker }) => breaker ?? []))];
-}
-
-const OUTCOMES = Object.keys({
-  exited: true,
-  timed_out: true,
-  cancelled: true,
-  rejected: true,
-  failed_to_start: true,
-  lost: true,
-} satisfies Record<RunOutcome['kind'], true>);
+/** By what carries them out: only a call is answered, and it never exits. */
+const OUTCOMES = {
+  exited: 'program',
+  timed_out: 'both',
+  cancelled: 'both',
+  rejected: 'both',
+  failed_to_start: 'both',
+  answered: 'call',
+  unanswered: 'call',
+  lost: 'both',
+} satisfies Record<RunOutcome['kind'], 'program' | 'call' | 'both'>;
 
 /** A series that appears with its first event hides it from `rate` and `increase`: they see only what comes after. */
 function beginCommandsAtZero(metrics: Metrics, catalogue: Catalogue): void {
-  for (const { name: command, retry } of catalogue.all()) {
-    for (const outcome of OUTCOMES) metrics.runs.inc({ command, outcome }, 0);
+  for (const { name: command, retry, executor, agent } of catalogue.all()) {
+    const other = executor === 'http' ? 'program' : 'call';
+    for (const [outcome, kind] of Object.entries(OUTCOMES)) if (kind !== other) metrics.runs.inc({ command, outcome }, 0);
     metrics.runsFailed.inc({ command }, 0);
     if (retry) metrics.retries.inc({ command }, 0);
+    if (!agent) continue;
+    for (const counter of [metrics.agentSessions, metrics.agentInstructions])
+      for (const [outcome, kind] of Object.entries(OUTCOMES)) if (kind !== other) counter.inc({ command, outcome }, 0);
+    metrics.agentMalformedLines.inc({ command }, 0);
   }
-  for (const name of breakersOf(catalogue)) for (const to of BREAKER_STATES) metrics.breakerTransitions.inc({ name, to }, 0);
 }
 
 function beginAtZero(metrics: Metrics): void {
   for (const code of Object.keys(ERRORS)) metrics.errors.inc({ code }, 0);
   for (const reason of AUTH_FAILURES) metrics.authFailures.inc({ reason }, 0);
   for (const scope of ['key', 'address', 'command']) metrics.rateLimited.inc({ scope }, 0);
+  for (const rule of TRIPWIRE_RULES) metrics.blockedCommands.inc({ rule }, 0);
   for (const kind of REDACTION_KINDS) metrics.redactions.inc({ kind }, 0);
+  for (const reason of DROP_REASONS) metrics.traceSpansDropped.inc({ reason }, 0);
+}
+
+export function observeTraces(metrics: Metrics, logger: Logger): SpanFate {
+  return {
+    exported: (count) => metrics.traceSpansExported.inc(count),
+    dropped: (count, reason) => metrics.traceSpansDropped.inc({ reason }, count),
+    troubled: (reason) => {
+      if (reason === undefined) logger.info('the trace collector takes traces again');
+      else logger.warn({ reason }, 'the trace collector does not take traces: they wait, and those without room are dropped and counted');
+    },
+  };
 }
 
 export function observeAuth(metrics: Metrics, logger: Logger): AuthObserver {

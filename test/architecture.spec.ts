@@ -6,13 +6,20 @@ import ts from 'typescript';
 /** The ladder: a room imports only rooms on lower floors. A room that is not listed here does not exist. */
 const FLOORS: Readonly<Record<string, number>> = {
   domain: 0,
+  addresses: 0,
   config: 1,
   resilience: 1,
   redaction: 1,
   http: 1,
+  outgoing: 1,
   tripwire: 1,
+  knowledge: 1,
+  obs: 1,
+  llm: 2,
+  chroma: 2,
   logging: 2,
   metrics: 2,
+  tracing: 2,
   'error-tracking': 2,
   auth: 3,
   secrets: 3,
@@ -21,8 +28,10 @@ const FLOORS: Readonly<Record<string, number>> = {
   commands: 4,
   executors: 4,
   runs: 5,
+  agents: 6,
   openapi: 6,
   health: 6,
+  dashboard: 6,
   reload: 6,
   cli: 7,
 };
@@ -31,6 +40,17 @@ const BESIDE = ['storage', 'launcher'];
 const BESIDE_SEES = 2;
 const FORBIDDEN_NAMES = ['utils', 'util', 'common', 'helpers', 'helper', 'shared', 'misc', 'lib'];
 const MAX_LINES = 300;
+/** Libraries that make calls. */
+const CALLING = new Set(['undici', 'https', 'node:https', 'http2', 'node:http2', 'ws', 'axios', 'got', 'node-fetch']);
+/** Files that call another host by themselves, and why that is right. */
+const OWN_CALLS = {
+  'src/cli/host-checks.ts': 'asks the port of this very gateway whether it serves; started by a person at the host',
+  'src/cli/remote.ts': 'the client of a gateway that a person names, wherever it is; no server runs in that process',
+  'src/error-tracking/sentry-transport.ts':
+    'posts to SENTRY_DSN, which only the operator sets; the SDK hands over the address it has read from there',
+  'src/tracing/otlp-sender.ts':
+    'posts to OTEL_EXPORTER_OTLP_ENDPOINT, which only the operator sets, over connections that stay; follows no redirect',
+};
 
 interface SourceFile {
   readonly path: string;
@@ -80,6 +100,14 @@ describe('the house', () => {
   it('starts processes in the launcher only', () => {
     const users = product.filter(({ imports }) => imports.some((name) => /^(node:)?child_process$/.test(name))).map(({ path }) => path);
     expect(users.filter((path) => !path.startsWith('src/launcher/'))).toEqual([]);
+  });
+
+  it('calls other hosts through one room', () => {
+    const calls = product.filter(
+      ({ text, imports }) =>
+        imports.some((name) => CALLING.has(name)) || /\bfetch\s*\(|\bhttps?\.(get|request)\s*\(|\bnew (WebSocket|EventSource)\b/.test(text),
+    );
+    expect(calls.map(({ path }) => path).filter((path) => !path.startsWith('src/outgoing/'))).toEqual(Object.keys(OWN_CALLS));
   });
 
   it('holds every body and query against a schema', () => {

@@ -153,7 +153,12 @@ describe('checkpoints of the audit log', () => {
     keeper = createServer((request, response) => void text(request).then((note) => (notes.push(note), response.writeHead(status).end())));
     await new Promise<void>((resolve) => keeper?.listen(0, '127.0.0.1', resolve));
     const url = `http://127.0.0.1:${(keeper.address() as AddressInfo).port}/keep`;
-    const server = await home.serve({ AUDIT_ANCHOR_URL: url, AUDIT_ANCHOR_FILE: '/nonexistent/anchor.txt', AUDIT_CHECKPOINT_ENTRIES: '1' });
+    const server = await home.serve({
+      AUDIT_ANCHOR_URL: url,
+      AUDIT_ANCHOR_FILE: '/nonexistent/anchor.txt',
+      AUDIT_CHECKPOINT_ENTRIES: '1',
+      OUTGOING_PRIVATE_RANGES: '127.0.0.1/32',
+    });
     const admin = await server.as(home.adminKey);
     expect(notes).toEqual([(await admin.get<CheckpointView>('/audit/checkpoint')).body.note]);
     status = 500;
@@ -164,5 +169,18 @@ describe('checkpoints of the audit log', () => {
     expect(await failures('file')).toBe(2);
     await eventually(() => server.log().some(({ level, anchor }) => level === 'warn' && anchor === 'webhook'));
     expect((await admin.get('/ready')).status).toBe(200);
+  }, 60_000);
+
+  it('are posted to no address of this host or its neighbours unless an operator allows it [H17] [T06]', async () => {
+    let connections = 0;
+    keeper = createServer((_, response) => void response.end());
+    keeper.on('connection', () => connections++);
+    await new Promise<void>((resolve) => keeper?.listen(0, '127.0.0.1', resolve));
+    const { port } = keeper.address() as AddressInfo;
+    const server = await home.serve({ AUDIT_ANCHOR_URL: `http://localhost:${port}/hidden-path`, AUDIT_CHECKPOINT_ENTRIES: '1' });
+    await (await server.as(home.adminKey)).run('show', { value: 'x' });
+    await eventually(() => server.log().some(({ level, anchor }) => level === 'warn' && anchor === 'webhook'));
+    expect(connections).toBe(0);
+    expect(JSON.stringify(server.log())).not.toContain('hidden-path');
   }, 60_000);
 });

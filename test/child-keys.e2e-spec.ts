@@ -115,6 +115,10 @@ describe('a child key', () => {
     for (const body of [{ scopes: ['*'] }, { role: 'admin' }, { expiresAt: null }])
       expect([body, (await patch(admin, body)).status]).toEqual([body, 403]);
     expect((await patch(admin, { budget: 5 })).status).toBe(200);
+    // Also of one that is narrower than its parent in something else.
+    expect((await patch(admin, { expiresAt: null })).status).toBe(403);
+    const ofAdmin = await child(admin);
+    expect((await admin.request('PATCH', `/auth/keys/${idOf(ofAdmin.key)}`, { body: { role: 'admin' } })).status).toBe(403);
   });
 
   it('is never more than its parent is now: what a parent loses its children lose', async () => {

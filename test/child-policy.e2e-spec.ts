@@ -53,6 +53,25 @@ describe('policy and child keys', () => {
     expect(gateway.launches).toEqual([]);
   });
 
+  it('a child approves nothing for another child of its parent, whoever made them; others do [A12]', async () => {
+    const { gateway, admin, parent } = await startFamily();
+    const approve = async (caller: Caller, id: string) => {
+      const { body } = await caller.get<Page<{ runId: string; fingerprint: string }>>('/approvals');
+      const fingerprint = body.items.find(({ runId }) => runId === id)?.fingerprint ?? 'none';
+      return (await caller.post(`/approvals/${id}/approve`, { fingerprint })).status;
+    };
+    const requester = await childOf(parent, admin);
+    const [ofAdmin, ofParent] = [await childOf(parent, admin), await childOf(parent, parent)];
+    const nephew = await childOf(ofParent, ofParent, { calls: 3 });
+    const { body: run } = await requester.post<RunEnvelope>('/run', { command: 'wipe', args: { mark: 'gone' } });
+    expect(run.status).toBe('awaiting_approval');
+    for (const relative of [ofAdmin, ofParent, nephew, requester]) expect(await approve(relative, run.id)).toBe(403);
+    expect(gateway.launches).toEqual([]);
+    expect(await approve(gateway.with(await gateway.newKey()), run.id)).toBe(200);
+    await eventually(async () => (await requester.get<RunEnvelope>(`/runs/${run.id}`)).body.status === 'succeeded');
+    expect(gateway.launches).toHaveLength(1);
+  });
+
   it('a freeze of a key holds back its children, and ends what they run', async () => {
     const { gateway, admin, parent } = await startFamily();
     const child = await childOf(parent, parent);

@@ -2,7 +2,7 @@ import { chmodSync, existsSync } from 'node:fs';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 import type { CreatedKeyView, KeyView, RotatedKeyView } from '../src/auth/auth.schemas.js';
 import { parseKey } from '../src/auth/key-format.js';
@@ -14,8 +14,10 @@ import { fixture, isAlive } from './fixtures/fixture.js';
 import { command, drip, exits, show, sleeper } from './kit/commands.js';
 import { eventually } from './kit/eventually.js';
 import { type Finished, type ProgramHome, programHome, removeHomes } from './kit/program.js';
+import { stopWarmCli } from './kit/warm-cli.js';
 
 afterEach(removeHomes);
+afterAll(stopWarmCli);
 
 const commands = {
   show: { ...show, phrases: ['show {value}'] },
@@ -41,7 +43,8 @@ describe('sallyport', () => {
     expect(await place.run(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n', stderr: '' });
     const help = await place.run(['--help']);
     expect(help).toMatchObject({ code: 0, stderr: '' });
-    for (const name of ['serve', 'check', 'doctor', 'keys', 'run', 'audit']) expect(help.stdout).toContain(`  ${name}`);
+    for (const name of ['serve', 'check', 'doctor', 'keys', 'run', 'plan', 'explain', 'approvals', 'freeze', 'freezes', 'thaw', 'audit'])
+      expect(help.stdout).toContain(`  ${name}`);
   });
 
   it('refuses bad usage', async () => {
@@ -55,6 +58,10 @@ describe('sallyport', () => {
       'check --frob',
       'run',
       'run show --text x',
+      'run --plan plan_x',
+      'freeze --reason x --all --key y',
+      'approvals list',
+      'keys create x --calls 1',
     ];
     for (const { code, stdout, stderr } of await Promise.all(usages.map((words) => place.run(words.split(' '))))) {
       expect([code, stdout]).toEqual([2, '']);
@@ -67,7 +74,7 @@ describe('sallyport', () => {
     const place = home();
     const settings = { PORT: 'canary1', BODY_LIMIT: 'canary2', ADMIN_KEY_FILE: 'canary3', ADMIN_KEY: undefined };
     const asked = ['serve', 'check', 'run show', 'keys list', 'audit verify'];
-    for (const { code, stdout, stderr } of await Promise.all(asked.map((words) => place.run(words.split(' '), settings)))) {
+    for (const { code, stdout, stderr } of await Promise.all(asked.map((words) => place.say(words.split(' '), settings)))) {
       expect([code, stdout]).toEqual([2, '']);
       expect(stderr).toMatch(/^The settings have 3 mistakes:\n {2}/);
       for (const setting of ['PORT', 'BODY_LIMIT', 'ADMIN_KEY_FILE']) expect(stderr).toContain(setting);
@@ -104,7 +111,7 @@ describe('sallyport doctor', () => {
   });
 
   it('says in words that nothing is contained when it is told not to', async () => {
-    const { code, stdout } = await home().run(['doctor']);
+    const { code, stdout } = await home().say(['doctor']);
     expect(code).toBe(0);
     expect(stdout).toMatch(
       /^warning {2}containment {2}programs of the profile pure run with all rights of the gateway's user: SANDBOX is off$/m,
@@ -114,7 +121,7 @@ describe('sallyport doctor', () => {
   it('fails with what would keep the gateway from starting', async () => {
     const place = home();
     place.write('commands/test.yaml', 'commands: [1]\n');
-    const found = await place.run(['doctor', '--json']);
+    const found = await place.say(['doctor', '--json']);
     expect(found.code).toBe(1);
     expect(about(json<Findings>(found), 'failure')).toEqual(['catalogue']);
   });
@@ -131,7 +138,7 @@ describe('what sallyport doctor finds', () => {
     }[];
   }
   const examine = async (place: ProgramHome, settings: Readonly<Record<string, string | undefined>> = {}) => {
-    const finished = await place.run(['doctor', '--json'], settings);
+    const finished = await place.say(['doctor', '--json'], settings);
     const { ok, observations } = json<Findings>(finished);
     // Whatever is wrong, it says what to do.
     expect(observations.filter(({ weight, advice }) => (weight === 'ok') !== (advice === null))).toEqual([]);
@@ -160,9 +167,31 @@ describe('what sallyport doctor finds', () => {
     ]);
   });
 
+  it('are places that it would tell things to in vain', async () => {
+    const place = home();
+    place.write('taken', 'a file');
+    const listener = createServer();
+    await once(listener.listen(0, '127.0.0.1'), 'listening');
+    const there = `http://127.0.0.1:${(listener.address() as AddressInfo).port}`;
+    const dsn = (url: string) => `${url.replace('//', '//canarykey@')}/42`;
+    const well = await examine(place, { LOG_DIR: 'logs/of/requests', SENTRY_DSN: dsn(there), OTEL_EXPORTER_OTLP_ENDPOINT: there });
+    for (const name of ['logs', 'errors', 'traces']) {
+      expect(wrong(well, name)).toEqual([]);
+      expect(well.filter(([, about]) => about === name)).toHaveLength(1);
+    }
+    await new Promise((resolve) => listener.close(resolve));
+    const found = await examine(place, { LOG_DIR: 'taken', SENTRY_DSN: dsn(there), OTEL_EXPORTER_OTLP_ENDPOINT: there });
+    expect(wrong(found, 'logs')).toEqual([expect.stringMatching(/^warning: LOG_DIR is not a folder/)]);
+    expect(wrong(found, 'errors')).toEqual([expect.stringMatching(/^warning: SENTRY_DSN cannot be reached: ECONNREFUSED/)]);
+    expect(wrong(found, 'traces')).toEqual([
+      expect.stringMatching(/^warning: OTEL_EXPORTER_OTLP_ENDPOINT cannot be reached: ECONNREFUSED/),
+    ]);
+    expect(JSON.stringify([well, found])).not.toContain('canarykey');
+  });
+
   it('are files and folders that are open to others', async () => {
     const place = home();
-    await place.run(['keys', 'list']);
+    await place.say(['keys', 'list']);
     expect(wrong(await examine(place), 'data')).toEqual([]);
     place.write('.env', 'TOKEN=x\n');
     place.write('admin', place.adminKey);
@@ -216,10 +245,10 @@ describe('what sallyport doctor finds', () => {
 describe('sallyport check', () => {
   it('says what is declared when all is well', async () => {
     const place = home();
-    const text = await place.run(['check']);
+    const text = await place.say(['check']);
     expect(text).toMatchObject({ code: 0, stderr: '' });
     expect(text.stdout).toContain('The settings are valid; the catalogue declares 8 commands.');
-    expect(json(await place.run(['check', '--json']))).toMatchObject({
+    expect(json(await place.say(['check', '--json']))).toMatchObject({
       ok: true,
       commands: expect.arrayContaining(['show', 'print.both']),
       mistakes: [],
@@ -232,18 +261,18 @@ describe('sallyport check', () => {
       'commands/test.yaml',
       'commands:\n  one:\n    summary: One\n    effect: red\n    exec: [true]\n  two:\n    summary: Two\n    effect: read\n    exec: [no-such-program]\n    speed: 3\n',
     );
-    const text = await place.run(['check']);
+    const text = await place.say(['check']);
     expect(text.code).toBe(2);
     expect(text.stdout).toMatch(/^mistake {2}commands\/test\.yaml:4:5 commands\.one\.effect: /m);
     expect(text.stdout).toMatch(/^mistake {2}commands\/test\.yaml:5:12 commands\.one\.exec/m);
     expect(text.stdout).toMatch(/^mistake {2}commands\/test\.yaml:10:\d+ commands\.two\.speed: /m);
-    const { ok, mistakes } = json<{ ok: boolean; mistakes: object[] }>(await place.run(['check', '--json']));
+    const { ok, mistakes } = json<{ ok: boolean; mistakes: object[] }>(await place.say(['check', '--json']));
     expect(ok).toBe(false);
     expect(mistakes).toContainEqual(
       expect.objectContaining({ file: 'commands/test.yaml', line: 4, column: 5, path: 'commands.one.effect' }),
     );
     for (const args of [['serve'], ['run', 'one']]) {
-      const { code, stderr, stdout } = await place.run(args);
+      const { code, stderr, stdout } = await place.say(args);
       expect([args, code, stdout.includes('listening')]).toEqual([args, 2, false]);
       expect(stderr).toContain('commands/test.yaml:4:5');
       expect(stderr).not.toMatch(STACK);
@@ -252,7 +281,7 @@ describe('sallyport check', () => {
 
   it('writes nothing', async () => {
     const place = home();
-    await place.run(['check']);
+    await place.say(['check']);
     expect(existsSync(place.dataDir)).toBe(false);
   });
 });
@@ -271,25 +300,25 @@ describe('sallyport run', () => {
 
   it('takes JSON, declared types and phrases', async () => {
     const place = home();
-    const typed = await place.run(['run', 'print.json', 'count=3', 'all=true', 'tree:={"a":[1]}']);
+    const typed = await place.say(['run', 'print.json', 'count=3', 'all=true', 'tree:={"a":[1]}']);
     expect(typed).toMatchObject({ code: 0, stdout: '3 true {"a":[1]}' });
-    const phrase = await place.run(['run', '--text', 'show "two words"', '--json']);
+    const phrase = await place.say(['run', '--text', 'show "two words"', '--json']);
     expect(json<RunEnvelope>(phrase)).toMatchObject({ command: 'show', status: 'succeeded', stdout: 'two words\0', keyId: 'local' });
   });
 
   it('explains a refusal, also as JSON, and starts nothing', async () => {
     const place = home();
-    const unknown = await place.run(['run', 'shows']);
+    const unknown = await place.say(['run', 'shows']);
     expect(unknown).toMatchObject({ code: 2, stdout: '' });
     expect(unknown.stderr).toBe('command_unknown: There is no such command. Did you mean: show, show {value}?\n');
-    const wrong = await place.run(['run', 'print.json', 'count=many', 'all=true', 'tree=1', '--json']);
+    const wrong = await place.say(['run', 'print.json', 'count=many', 'all=true', 'tree=1', '--json']);
     expect(wrong.code).toBe(2);
     expect(json<Problem>(wrong)).toMatchObject({
       code: 'invalid_arguments',
       status: 400,
-      errors: [expect.objectContaining({ path: 'count' })],
+      errors: [expect.objectContaining({ path: 'args.count' })],
     });
-    expect(await place.run(['run', 'show', 'value'])).toMatchObject({
+    expect(await place.say(['run', 'show', 'value'])).toMatchObject({
       code: 2,
       stdout: '',
       stderr: '"value" is neither name=value nor name:=json.\n',
@@ -325,7 +354,7 @@ describe('sallyport keys', () => {
 
   it('creates, lists and revokes keys of the folder; a server that starts there knows them', async () => {
     const place = home();
-    const created = await place.run([
+    const created = await place.say([
       'keys',
       'create',
       'ci',
@@ -341,12 +370,12 @@ describe('sallyport keys', () => {
     ]);
     const key = json<CreatedKeyView>(created);
     expect(key).toMatchObject({ name: 'ci', role: 'admin', scopes: ['show', 'print.*'] });
-    const other = await place.run(['keys', 'create', 'spare']);
+    const other = await place.say(['keys', 'create', 'spare']);
     const otherKey = other.stdout.split('\n', 1)[0] ?? '';
     expect(other.stdout).toMatch(/^slp_\w+\n\nThis is the only time the key is shown\. Id \w{12}, role operator, scopes \*\.\n$/);
     const id = parseKey(otherKey)?.id ?? '';
-    expect((await place.run(['keys', 'revoke', id])).stdout).toBe(`Key ${id} is revoked.\n`);
-    const list = await place.run(['keys', 'list']);
+    expect((await place.say(['keys', 'revoke', id])).stdout).toBe(`Key ${id} is revoked.\n`);
+    const list = await place.say(['keys', 'list']);
     expect(list.stdout).toMatch(new RegExp(`^${key.id}  admin     ci  expires .*\\n${id}  operator  spare  revoked .*\\n$`));
     expect(list.stdout).not.toContain(otherKey);
     const server = await place.serve({ ADMIN_KEY: undefined });
@@ -359,35 +388,35 @@ describe('sallyport keys', () => {
     const place = home();
     const server = await place.serve();
     const old =
-      (await place.run(['keys', 'create', 'turning', '--address', '127.0.0.0/8', '--budget', '9'])).stdout.split('\n', 1)[0] ?? '';
+      (await place.say(['keys', 'create', 'turning', '--address', '127.0.0.0/8', '--budget', '9'])).stdout.split('\n', 1)[0] ?? '';
     const id = parseKey(old)?.id ?? '';
     const stream = (await server.as(old)).post('/stream', { command: 'sleeper' }).then(Date.now, Date.now);
-    const rotated = await place.run(['keys', 'rotate', id, '--overlap', '0s']);
+    const rotated = await place.say(['keys', 'rotate', id, '--overlap', '0s']);
     const rotatedAt = Date.now();
     expect(rotated.stdout).toMatch(/^slp_\w+\n\nThis is the only time the key is shown\. The old one is taken until \S+Z\.\n$/);
     expect((await stream) - rotatedAt).toBeLessThan(2_000);
     const key = rotated.stdout.split('\n', 1)[0] ?? '';
     expect((await (await server.as(key)).get('/auth/me')).body).toMatchObject({ id, budget: { limit: 9 } });
     expect((await (await server.as(old)).get('/auth/me')).status).toBe(401);
-    expect(await place.run(['keys', 'rotate', id, '--overlap', 'long'])).toMatchObject({
+    expect(await place.say(['keys', 'rotate', id, '--overlap', 'long'])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('overlap: '),
     });
     const remote = ['--url', await server.url(), '--json'];
-    const again = await place.run(['keys', 'rotate', id, ...remote], { SALLYPORT_KEY: place.adminKey, DATA_DIR: '/nonexistent' });
+    const again = await place.say(['keys', 'rotate', id, ...remote], { SALLYPORT_KEY: place.adminKey, DATA_DIR: '/nonexistent' });
     expect(json<RotatedKeyView>(again)).toMatchObject({ id, key: expect.stringContaining(id) });
   });
 
   it('refuses what cannot be: an unknown key, the last admin, a past expiry', async () => {
     const place = home();
-    const { id } = json<CreatedKeyView>(await place.run(['keys', 'create', 'only', '--role', 'admin', '--json']));
-    expect(await place.run(['keys', 'revoke', 'AAAAAAAAAAAA'])).toMatchObject({
+    const { id } = json<CreatedKeyView>(await place.say(['keys', 'create', 'only', '--role', 'admin', '--json']));
+    expect(await place.say(['keys', 'revoke', 'AAAAAAAAAAAA'])).toMatchObject({
       code: 2,
       stdout: '',
       stderr: 'key_unknown: There is no key of this id.\n',
     });
-    expect(await place.run(['keys', 'revoke', id])).toMatchObject({ code: 2, stderr: expect.stringMatching(/^conflict: /) });
-    expect(await place.run(['keys', 'create', 'x', '--expires-in', 'soon'])).toMatchObject({
+    expect(await place.say(['keys', 'revoke', id])).toMatchObject({ code: 2, stderr: expect.stringMatching(/^conflict: /) });
+    expect(await place.say(['keys', 'create', 'x', '--expires-in', 'soon'])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('expiresIn: expected a duration'),
     });
@@ -476,21 +505,21 @@ describe('with --url', () => {
     const server = await place.serve();
     const remote = ['--url', await server.url()];
     const as = (key: string) => ({ SALLYPORT_KEY: key, ADMIN_KEY: undefined, DATA_DIR: '/nonexistent' });
-    const created = json<CreatedKeyView>(await place.run(['keys', 'create', 'ci', '--json', ...remote], as(place.adminKey)));
+    const created = json<CreatedKeyView>(await place.say(['keys', 'create', 'ci', '--json', ...remote], as(place.adminKey)));
     expect(created).toMatchObject({ name: 'ci', role: 'operator', scopes: ['*'] });
     const here = as(created.key);
-    const run = await place.run(['run', 'print.json', 'count=3', 'all=false', 'tree:=[]', '--json', ...remote], here);
+    const run = await place.say(['run', 'print.json', 'count=3', 'all=false', 'tree:=[]', '--json', ...remote], here);
     expect(json<RunEnvelope>(run)).toMatchObject({ keyId: created.id, stdout: '3 false []' });
-    expect(await place.run(['run', 'print.both', ...remote], here)).toMatchObject({ code: 3, stdout: 'out\n', stderr: 'err\n' });
-    expect(await place.run(['run', '--text', 'show x', ...remote], here)).toMatchObject({ code: 0, stdout: 'x\0' });
-    const refused = await place.run(['run', 'print.json', 'count=x', 'all=false', 'tree:=[]', ...remote], here);
-    expect(refused).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^invalid_arguments: .*\n {2}count: /) });
-    expect(await place.run(['keys', 'list', ...remote], here)).toMatchObject({ code: 2, stderr: expect.stringMatching(/^forbidden: /) });
-    expect((await place.run(['audit', 'verify', ...remote], as(place.adminKey))).stdout).toMatch(/^The chain holds: \d+ entries/);
-    expect((await place.run(['keys', 'revoke', created.id, ...remote], as(place.adminKey))).code).toBe(0);
-    const { items } = json<{ items: KeyView[] }>(await place.run(['keys', 'list', '--json', ...remote], as(place.adminKey)));
+    expect(await place.say(['run', 'print.both', ...remote], here)).toMatchObject({ code: 3, stdout: 'out\n', stderr: 'err\n' });
+    expect(await place.say(['run', '--text', 'show x', ...remote], here)).toMatchObject({ code: 0, stdout: 'x\0' });
+    const refused = await place.say(['run', 'print.json', 'count=x', 'all=false', 'tree:=[]', ...remote], here);
+    expect(refused).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^invalid_arguments: .*\n {2}args\.count: /) });
+    expect(await place.say(['keys', 'list', ...remote], here)).toMatchObject({ code: 2, stderr: expect.stringMatching(/^forbidden: /) });
+    expect((await place.say(['audit', 'verify', ...remote], as(place.adminKey))).stdout).toMatch(/^The chain holds: \d+ entries/);
+    expect((await place.say(['keys', 'revoke', created.id, ...remote], as(place.adminKey))).code).toBe(0);
+    const { items } = json<{ items: KeyView[] }>(await place.say(['keys', 'list', '--json', ...remote], as(place.adminKey)));
     expect(items.find(({ id }) => id === created.id)?.revokedAt).not.toBeNull();
-    expect(await place.run(['run', 'show', 'value=x', ...remote], here)).toMatchObject({
+    expect(await place.say(['run', 'show', 'value=x', ...remote], here)).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/^unauthenticated: /),
     });

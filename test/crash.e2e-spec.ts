@@ -2,13 +2,15 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import type { CreatedKeyView } from '../src/auth/auth.schemas.js';
 import type { Page } from '../src/domain/audit.js';
+import type { Problem } from '../src/domain/errors.js';
 import type { RunEnvelope, RunSummary } from '../src/runs/run-envelope.js';
 import { isAlive } from './fixtures/fixture.js';
-import { command } from './kit/commands.js';
+import { command, witness } from './kit/commands.js';
 import { eventually } from './kit/eventually.js';
 import type { Caller } from './kit/gateway.js';
-import { Chronicler, expectSound, witnessed } from './kit/history.js';
+import { Chronicler, expectSound, remains, witnessed } from './kit/history.js';
 import type { Operation } from './kit/history-checker.js';
 import { type Finished, type Program, removeHomes } from './kit/program.js';
 import { witnessHome } from './kit/witness-home.js';
@@ -73,6 +75,38 @@ describe('kill -9', () => {
     await next.end('SIGTERM');
     await (await place.serve()).end('SIGTERM');
     expect(files()).toEqual([]);
+  });
+
+  it('while runs wait for approval starts none of them: each is closed once, and can be approved no more [D4] [A12]', async () => {
+    const place = witnessHome();
+    place.declare({ wipe: { ...witness(place.marks), effect: 'destroy', role: 'operator' } });
+    const server = await place.serve();
+    const admin = await server.as(place.adminKey);
+    const { body: key } = await admin.post<CreatedKeyView>('/auth/token', { name: 'requester', role: 'operator' });
+    const requester = await server.as(key.key);
+    const parked = await Promise.all(
+      ['one', 'two'].map((mark) => requester.post<RunEnvelope>('/run', { command: 'wipe', args: { mark } })),
+    );
+    expect(parked.map(({ body }) => body.status)).toEqual(['awaiting_approval', 'awaiting_approval']);
+    const { body: waiting } = await admin.get<Page<{ runId: string; fingerprint: string }>>('/approvals');
+    await server.end('SIGKILL');
+    for (let start = 1; start <= 2; start += 1) {
+      const next = await place.serve();
+      const again = await next.as(place.adminKey);
+      for (const { runId, fingerprint } of waiting.items) {
+        expect((await again.post<Problem>(`/approvals/${runId}/approve`, { fingerprint })).body.code).toBe('run_unknown');
+        expect((await again.get<RunEnvelope>(`/runs/${runId}`)).body).toMatchObject({
+          status: 'rejected',
+          outcome: { kind: 'rejected', reason: 'approval_expired' },
+          startedAt: null,
+        });
+      }
+      const { entries, runs } = await remains(again, place.marks);
+      const ends = entries.filter(({ action }) => action === 'run.outcome').map(({ subject }) => subject);
+      expect(ends.toSorted()).toEqual(runs.map(({ id }) => id).toSorted());
+      await next.end('SIGTERM');
+    }
+    expect(witnessed(place.marks)).toEqual([]);
   });
 
   it('of an executor host ends its runs as lost and nothing else', async () => {

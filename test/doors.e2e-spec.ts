@@ -137,9 +137,9 @@ describe('POST /run', () => {
     expect(await said('Shout  it!')).toMatchObject({ command: 'shout', args: { word: 'it', times: 1 }, stdout: 'it-1' });
     expect(await said('shout "two words" 3 times')).toMatchObject({ args: { word: 'two words', times: 3 }, stdout: 'two words-3' });
     expect(await said('shout it many times')).toMatchObject({ code: 'command_unknown' });
-    expect(await said('shout it 10 times')).toMatchObject({ code: 'invalid_arguments', errors: [{ path: 'times' }] });
-    expect(await said('shout -rf')).toMatchObject({ code: 'invalid_arguments', errors: [{ path: 'word' }] });
-    expect(await said('SHOW')).toMatchObject({ code: 'invalid_arguments', errors: [{ path: 'value', message: 'required' }] });
+    expect(await said('shout it 10 times')).toMatchObject({ code: 'invalid_arguments', errors: [{ path: 'args.times' }] });
+    expect(await said('shout -rf')).toMatchObject({ code: 'invalid_arguments', errors: [{ path: 'args.word' }] });
+    expect(await said('SHOW')).toMatchObject({ code: 'invalid_arguments', errors: [{ path: 'args.value', message: 'required' }] });
   });
 
   it('suggests what comes near, among the commands that the key may see only (T35)', async () => {
@@ -466,7 +466,7 @@ describe('GET /runs/:id', () => {
       const strange = await stranger.get<Problem>(`/runs/${id}${path}`);
       const unknown = await stranger.get<Problem>(`/runs/run_${'0'.repeat(32)}${path}`);
       expect(strange.status).toBe(404);
-      expect({ ...strange.body, requestId: '' }).toEqual({ ...unknown.body, requestId: '' });
+      expect({ ...strange.body, requestId: '', traceId: '' }).toEqual({ ...unknown.body, requestId: '', traceId: '' });
     }
   });
 
@@ -606,7 +606,7 @@ describe('GET /commands', () => {
     expect(await narrow.get('/commands/show')).toMatchObject({ status: 200, body: { name: 'show', params: { required: ['value'] } } });
     const [hidden, unknown] = [await narrow.get<Problem>('/commands/cached'), await narrow.get<Problem>('/commands/nope')];
     expect(hidden).toMatchObject({ status: 404, body: { code: 'command_unknown' } });
-    expect({ ...hidden.body, requestId: '' }).toEqual({ ...unknown.body, requestId: '' });
+    expect({ ...hidden.body, requestId: '', traceId: '' }).toEqual({ ...unknown.body, requestId: '', traceId: '' });
   });
 
   it('gives an example that runs as it stands', async () => {

@@ -74,7 +74,7 @@ class Zoo {
     return Promise.all(this.cage.hows.map((how) => this.releaseOne(how, mode)));
   }
 
-  private async releaseOne(how: string, mode: string): Promise<Released> {
+  async releaseOne(how: string, mode: string): Promise<Released> {
     const mark = ++lastMark;
     const { body } = await this.caller.post<RunEnvelope>('/run', { command: how, args: { mark, mode } }, { prefer: 'respond-async' });
     const watch = await watchRun(this.caller, body.id);
@@ -127,6 +127,10 @@ describe.each(Object.entries(CAGES))('in %s', (name, cage) => {
 
   test('nobody outlives a run, however it ended', async () => {
     const zoo = await Zoo.open(cage);
+    // Nobody else's end helps to find what this one left.
+    const lone = await zoo.releaseOne('daemon', 'ends');
+    expect(await lone.status).toBe('succeeded');
+    expect(marked([lone.mark])).toEqual([]);
     const finished = await zoo.release('ends');
     expect(await statuses(finished)).toEqual(cage.hows.map((how) => [how, 'succeeded']));
     await expectNobody([], finished);

@@ -90,10 +90,10 @@ describe('a full disk', () => {
       for (let attempt = 0; attempt < 5; attempt += 1) await expectRefused(admin, home.marks);
       await expectReadable(admin);
       expect((await admin.get<{ failing: string[] }>('/ready')).body.failing).toEqual(['storage', 'audit', 'disk']);
-      // It ends now, and that cannot be recorded.
       await admin.post(`/runs/${runId}/cancel`);
-      const { body } = await admin.post<Problem>(`/runs/${runId}/cancel`);
-      expect(body).toMatchObject({ status: 'running' });
+      // It has ended, and that cannot be recorded.
+      await eventually(async () => /^sallyport_run_ends_waiting 1$/m.test((await admin.get<string>('/metrics')).body));
+      expect((await admin.get<RunEnvelope>(`/runs/${runId}`)).body.status).toBe('running');
       disk.empty();
       await eventually(async () => (await admin.get<RunEnvelope>(`/runs/${runId}`)).body.status === 'cancelled', 15_000);
       expect((await client.run('quick', 'after')).outcome).toBe('ok');

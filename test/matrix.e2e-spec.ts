@@ -35,9 +35,11 @@ beforeAll(async () => {
   objects = {
     '/runs/:id': { own: ownRun, others: otherRun, unknown: `run_${'0'.repeat(32)}` },
     '/auth/keys/:id': { own: idOf(keys.admin), others: idOf(keys.readonly), unknown: 'x'.repeat(12) },
+    '/agents/:id': { own: 'agt_1', others: 'agt_2', unknown: `agt_${'0'.repeat(32)}` },
     '/approvals/:id': { own: ownRun, others: otherRun, unknown: `run_${'0'.repeat(32)}` },
     '/freezes/:id': { own: 'frz_1', others: 'frz_2', unknown: 'nothing' },
     '/secrets/:name': { own: 'OWN', others: 'OTHERS', unknown: 'NOTHING' },
+    '/breakers/:name': { own: 'none', others: 'other', unknown: 'nothing' },
     '/commands/:name': { own: 'show', others: 'witness', unknown: 'nothing' },
     '/docs/*': { own: 'index.html', others: 'swagger-ui.css', unknown: 'nothing' },
   };
@@ -238,7 +240,7 @@ describe("other people's objects (T21, T22)", () => {
   function told({ status, headers, body }: RawAnswer): unknown {
     const { 'x-request-id': _id, date: _date, ratelimit: _limit, ...rest } = headers;
     const problem = body === '' ? {} : (JSON.parse(body) as Problem);
-    return { status, headers: rest, body: { ...problem, requestId: '' } };
+    return { status, headers: rest, body: { ...problem, requestId: '', traceId: '' } };
   }
 });
 

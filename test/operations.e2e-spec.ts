@@ -10,9 +10,11 @@ import { formatKey, generateKey } from '../src/auth/key-format.js';
 import { VERSION } from '../src/config/version.js';
 import type { AuditEntry, Page } from '../src/domain/audit.js';
 import { type ErrorCode, ERRORS, type Problem } from '../src/domain/errors.js';
+import { TRIPWIRE_RULES } from '../src/domain/tripwire.js';
 import { maskOf, REDACTION_KINDS } from '../src/redaction/masks.js';
 import type { BatchItem } from '../src/runs/batch.service.js';
 import type { RunEnvelope } from '../src/runs/run-envelope.js';
+import { DROP_REASONS } from '../src/tracing/span-queue.js';
 import { fixture } from './fixtures/fixture.js';
 import { command, exits, show, sleeper } from './kit/commands.js';
 import { eventually } from './kit/eventually.js';
@@ -405,8 +407,10 @@ describe('probes', () => {
     const operator = await gateway.as('operator');
     expect((await operator.get('/ready')).body).toEqual({ status: 'ready' });
     renameSync(join(gateway.dataDir, 'sallyport.db'), join(gateway.dataDir, 'moved.db'));
-    const ready = await operator.get('/ready');
-    expect(ready.status).toBe(503);
+    const ready = await eventually(async () => {
+      const answer = await operator.get('/ready');
+      return answer.status === 503 && answer;
+    });
     expect(ready.body).toEqual({ status: 'unready', failing: ['storage', 'audit'], restartRequired: true });
     expect((await operator.get('/health')).status).toBe(200);
     expect(await operator.post('/run', { command: 'show', args: { value: 'x' } })).toMatchObject({
@@ -537,15 +541,30 @@ describe('metrics', () => {
       route: [...paths, '/docs', '/openapi.json', '/openapi.yaml', 'unmatched'],
       status: [...new Set(['200', '201', '202', '204', '499', ...Object.values(ERRORS).map(({ status }) => `${status}`)])],
       code: Object.keys(ERRORS),
-      reason: ['missing', 'malformed', 'unknown', 'wrong', 'revoked', 'expired', 'rotated', 'address'],
+      reason: ['missing', 'malformed', 'unknown', 'wrong', 'revoked', 'expired', 'rotated', 'address', ...DROP_REASONS],
       scope: ['key', 'address', 'command'],
       command: Object.keys(commands),
       outcome: outcomes,
-      result: ['hit', 'miss', 'first', 'replayed', 'under_way', 'mismatch', 'applied', 'unchanged', 'rejected', 'failed'],
+      result: [
+        'hit',
+        'miss',
+        'joined',
+        'bypassed',
+        'first',
+        'replayed',
+        'under_way',
+        'mismatch',
+        'applied',
+        'unchanged',
+        'rejected',
+        'failed',
+      ],
       kind: REDACTION_KINDS,
       name: ['tests'],
       to: ['closed', 'half_open', 'open'],
       service: ['storage', 'audit', 'catalogue', 'disk'],
+      rule: TRIPWIRE_RULES,
+      log: ['application', 'requests'],
       profile: ['pure', 'workspace', 'network'],
       version: [VERSION],
     };

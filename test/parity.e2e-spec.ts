@@ -1,19 +1,17 @@
-import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { PARAM_TYPES, type ParamTypeName } from '../src/commands/param-types.js';
 import type { FieldError, Problem } from '../src/domain/errors.js';
 import type { BatchItem } from '../src/runs/batch.service.js';
 import type { RunEnvelope } from '../src/runs/run-envelope.js';
-import type { CliResult } from './kit/cli-cases.js';
 import { eventually } from './kit/eventually.js';
 import { type Caller, parseEvents, type RunBody, startGateway, stopGateways, type TestGateway } from './kit/gateway.js';
-import { HOSTILE_REQUESTS, hostileCases, hostileCommands } from './kit/hostile-corpus.js';
-import { programHome, removeHomes } from './kit/program.js';
+import { expectedAsData, HOSTILE_REQUESTS, hostileCases, hostileCommands } from './kit/hostile-corpus.js';
+import { askingCommands, type AskedServices, startServices } from './kit/hostile-services.js';
+import { type Finished, programHome, removeHomes } from './kit/program.js';
+import { stopWarmCli, warmCli } from './kit/warm-cli.js';
 
 /** What became of a request, in the same words for every door. */
 type Verdict = { readonly seen: string } | { readonly status: number; readonly code: string; readonly errors: readonly FieldError[] };
@@ -25,15 +23,21 @@ const folder = realpathSync(mkdtempSync(join(tmpdir(), 'sallyport-parity-')));
 const AT_ONCE = 20;
 let gateway: TestGateway;
 let caller: Caller;
+let services: AskedServices;
 
 beforeAll(async () => {
   mkdirSync(join(folder, 'folder'));
   for (const name of ['plain', 'with space; id']) writeFileSync(join(folder, name), '');
-  gateway = await startGateway({ commands: hostileCommands(folder) });
+  services = await startServices(hostileCases('string', folder).flatMap(({ value }) => (typeof value === 'string' ? [value] : [])));
+  const commands = { ...hostileCommands(folder), ...askingCommands(services, join(folder, 'folder')) };
+  gateway = await startGateway({ commands, settings: services.settings });
   caller = await gateway.as('operator');
 });
 afterAll(async () => {
+  // The watch for what gateways leave behind must not find it.
+  await stopWarmCli();
   await stopGateways();
+  await services.stop();
   await removeHomes();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -99,7 +103,8 @@ function refusal({ status, code, errors = [] }: Problem): Verdict {
 }
 
 /** The programs of these tests end what they were given with a NUL; it must be the only one. */
-function seenIn(stdout: string): Verdict {
+function seenIn(output: string): Verdict {
+  const stdout = services.heard(output);
   const end = stdout.indexOf('\0');
   if (end !== stdout.length - 1) throw new Error(`the child saw more or less than one argument: ${JSON.stringify(stdout.slice(0, 200))}`);
   return { seen: stdout.slice(0, end) };
@@ -107,7 +112,7 @@ function seenIn(stdout: string): Verdict {
 
 function streamed(body: string): string {
   return parseEvents(body)
-    .filter(({ event }) => event === 'output')
+    .filter(({ event, data }) => event === 'output' && data['stream'] === 'stdout')
     .map(({ data }) => String(data['data']))
     .join('');
 }
@@ -119,12 +124,9 @@ function wordsOf({ command, args = {}, text: phrase }: RunBody): string[] {
 }
 
 /** One process for all of them; a lone argument may be longer than a system lets it be. */
-async function commandLine(lines: readonly (readonly string[])[]): Promise<CliResult[]> {
-  const program = fileURLToPath(new URL('./kit/cli-cases.js', import.meta.url));
-  const env = { PATH: process.env['PATH'], SALLYPORT_KEY: caller.key, ENVIRONMENT: 'test' };
-  const child = spawn(process.execPath, [program], { cwd: folder, env, stdio: ['pipe', 'pipe', 'inherit'] });
-  child.stdin.end(JSON.stringify(lines));
-  return JSON.parse(await text(child.stdout)) as CliResult[];
+function commandLine(lines: readonly (readonly string[])[]): Promise<Finished[]> {
+  const env = { PATH: process.env['PATH'] ?? '', SALLYPORT_KEY: caller.key ?? '', ENVIRONMENT: 'test' };
+  return Promise.all(lines.map((argv) => warmCli().run({ argv, cwd: folder, env })));
 }
 
 const types = Object.keys(PARAM_TYPES) as ParamTypeName[];
@@ -203,24 +205,45 @@ describe('every door', () => {
   });
 });
 
+describe('commands that start no program', () => {
+  it.each(['call', 'ask', 'look', 'scene'])(
+    'of the kind %s get every hostile value as it is, or refuse it with the same words at every door (T01, T02, T09, T12)',
+    async (kind) => {
+      // Each kind has a part of its own of all the values.
+      const part = ['call', 'ask', 'look', 'scene'].indexOf(kind);
+      const cases = hostileCases('string', folder).filter((_case, index) => index % 4 === part || index > 140);
+      const requests = cases.map(({ args }) => ({ command: `${kind}.string`, args }));
+      const started = gateway.launches.length;
+      const [first = [], ...others] = await Promise.all(Object.values(DOORS).map((door) => door(requests)));
+      for (const [index, { value }] of cases.entries()) {
+        const expected = expectedAsData(value);
+        const right = expected === 'refused' ? { status: 400, code: 'invalid_arguments' } : expected;
+        expect([JSON.stringify(value).slice(0, 100), first[index]]).toEqual([expect.any(String), expect.objectContaining(right)]);
+      }
+      for (const verdicts of others) expect(verdicts).toEqual(first);
+      expect(gateway.launches).toHaveLength(started);
+    },
+  );
+});
+
 describe('the program at the command line of the host', () => {
   const local: readonly (readonly [words: readonly string[], code: number, told: object])[] = [
     [['take.string', 'value=; id $(id) `id`'], 0, { stdout: '; id $(id) `id`\0', status: 'succeeded' }],
     [['take.string', 'value=a=b:=c'], 0, { stdout: 'a=b:=c\0' }],
     [['take.integer', 'value=12'], 0, { stdout: '12\0' }],
     [['take.string', 'value=12'], 0, { stdout: '12\0' }],
-    [['take.string', 'value=--upload-pack=id'], 2, { code: 'invalid_arguments', errors: [{ path: 'value' }] }],
-    [['take.string', 'value:="a\\u0000b"'], 2, { code: 'invalid_arguments', errors: [{ path: 'value' }] }],
+    [['take.string', 'value=--upload-pack=id'], 2, { code: 'invalid_arguments', errors: [{ path: 'args.value' }] }],
+    [['take.string', 'value:="a\\u0000b"'], 2, { code: 'invalid_arguments', errors: [{ path: 'args.value' }] }],
     [['take.string', 'value=x', '__proto__=y'], 2, {}],
-    [['take.path', 'value=../../etc/passwd'], 2, { code: 'invalid_arguments', errors: [{ path: 'value' }] }],
+    [['take.path', 'value=../../etc/passwd'], 2, { code: 'invalid_arguments', errors: [{ path: 'args.value' }] }],
     [['--', '-rf'], 2, { code: 'command_unknown' }],
     [['..', 'value=x'], 2, { code: 'command_unknown' }],
   ];
 
   it.each(local)('gives %j the verdict of the server, with and without one', async (words, code, told) => {
     const home = programHome({ commands: hostileCommands(folder) });
-    const here = home.run(['run', '--json', ...words]);
-    const there = home.run(['run', '--json', '--url', gateway.url, ...words], { SALLYPORT_KEY: caller.key });
+    const here = home.say(['run', '--json', ...words]);
+    const there = home.say(['run', '--json', '--url', gateway.url, ...words], { SALLYPORT_KEY: caller.key });
     for (const finished of await Promise.all([here, there])) {
       expect({ ...finished, stdout: JSON.parse(finished.stdout) as unknown }).toMatchObject({ code, stdout: told });
     }

@@ -104,7 +104,7 @@ describe('a plan', () => {
       await narrow.post<Problem>('/plan', { command: 'show' }),
       await narrow.post<Problem>('/plan', { command: 'shop' }),
     ];
-    expect({ ...hidden.body, requestId: '' }).toEqual({ ...absent.body, requestId: '' });
+    expect({ ...hidden.body, requestId: '', traceId: '' }).toEqual({ ...absent.body, requestId: '', traceId: '' });
     expect((await (await gateway.as('operator')).post('/plan', { command: 'secretive' })).status).toBe(403);
     expect((await gateway.anonymous().post('/plan', { command: 'show' })).status).toBe(401);
     expect((await (await gateway.as('operator')).post('/plan', { command: 'show', args: { no: 1 } })).status).toBe(400);

@@ -90,6 +90,23 @@ describe('a canary [R3, R6, T40]', () => {
   });
 });
 
+describe('a gateway [R6, A6]', () => {
+  it('masks in its log what it is told, whoever tells it', async () => {
+    const token = 'gh' + 'p_' + 'a1B2c3D4e5F6g7H8i9J0'.repeat(2).slice(0, 36);
+    const home = programHome();
+    const server = await home.serve();
+    const reason = `${token} has leaked, see ${['jane.roe', 'example.org'].join('@')}`;
+    const frozen = await (await server.as(home.adminKey)).request('PUT', '/freezes', { body: { target: { all: true }, reason } });
+    expect(frozen.status).toBeLessThan(300);
+    await server.end('SIGTERM');
+    const next = await home.serve();
+    const line = next.log().find(({ message }) => message === 'a freeze is in force');
+    expect(line?.['reason']).toBe(`${maskOf('github_token')} has leaked, see ${maskOf('email')}`);
+    await next.end('SIGTERM');
+    for (const { stdout, stderr } of [server, next]) expect(stdout + stderr).not.toContain(token);
+  });
+});
+
 describe('sallyport doctor --canary', () => {
   it('prints a secret and finds it nowhere', async () => {
     const home = programHome();

@@ -89,10 +89,11 @@ function expectProblem(answer: Answered, code: ErrorCode): Problem {
     code,
     detail: expect.stringMatching(/\S/),
     requestId: header('x-request-id'),
+    ...(problem.traceId === undefined ? {} : { traceId: expect.stringMatching(/^[0-9a-f]{32}$/) }),
     ...(problem.errors ? { errors: expect.any(Array) } : {}),
   });
   expect(problem.requestId).toMatch(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
-  const told = JSON.stringify({ ...problem, requestId: '' });
+  const told = JSON.stringify({ ...problem, requestId: '', traceId: '' });
   for (const secret of [CANARY, process.cwd(), gateway.folder, 'node_modules', '/usr', '.js:', 'Error:', '    at ', 'undefined', '[object'])
     expect(told).not.toContain(secret);
   return problem;
@@ -236,7 +237,7 @@ describe('arguments that are not as declared', () => {
 
   it.each(bad)('refuses %s', async (_what, name, args, paths) => {
     const problem = expectProblem(await (await gateway.as('operator')).post('/run', { command: name, args }), 'invalid_arguments');
-    expect(problem.errors?.map(({ path }) => path)).toEqual(paths);
+    expect(problem.errors?.map(({ path }) => path)).toEqual(paths.map((path) => `args.${path}`));
   });
 
   it.each([

@@ -17,12 +17,20 @@ describe('a disk that does not answer', () => {
       const history: Operation[] = [];
       const client = new Chronicler(admin, history);
       await client.run('quick', 'before');
-      const { outcome, startedAt, endedAt } = await client.run('quick', 'hanging');
+      const hanging = client.run('quick', 'hanging');
+      for (const path of ['/livez', '/ready', '/health/details']) {
+        const asked = performance.now();
+        await admin.get(path);
+        expect([path, performance.now() - asked < 2_000]).toEqual([path, true]);
+      }
+      const { outcome, startedAt, endedAt } = await hanging;
       expect(outcome).toBe('rejected');
       expect(endedAt - startedAt).toBeGreaterThan(4_900);
       expect(endedAt - startedAt).toBeLessThan(6_000);
       await expectRefused(admin, home.marks);
       expect((await admin.get('/ready')).body).toEqual(UNREADY);
+      expect((await admin.get('/livez')).status).toBe(200);
+      expect((await admin.get('/health/details')).body).toMatchObject({ status: 'limited', services: { storage: { status: 'failing' } } });
       await expectTold(server, { level: 'error', reason: 'The disk does not answer.' });
       await eventually(async () => (await admin.get('/ready')).status === 200, 5_000);
       const { runs } = await eventually(() => expectSound(history, admin, home.marks));

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { Agent, request, type RequestOptions } from 'node:https';
@@ -12,6 +13,7 @@ import { eventually } from './kit/eventually.js';
 import { startGateway, stopGateways, type TestGateway } from './kit/gateway.js';
 import { programHome, removeHomes } from './kit/program.js';
 import { RawConnection } from './kit/raw-connection.js';
+import { parseScrape } from './kit/scrape.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-tls-'));
 const [certFile, keyFile, marks] = [join(folder, 'cert.pem'), join(folder, 'key.pem'), join(folder, 'marks')];
@@ -87,15 +89,32 @@ describe('TLS (H15)', () => {
       ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-ECDSA-CHACHA20-POLY1305'].map(
         (ciphers) => [{ ...only12, ciphers }, 'TLSv1.2'] as const,
       ),
-      ...[
-        'ECDHE-ECDSA-AES128-SHA',
-        'ECDHE-ECDSA-AES256-SHA384',
-        'AES128-GCM-SHA256',
-        'AES128-SHA',
-        'aNULL:@SECLEVEL=0',
-        'DES-CBC3-SHA:@SECLEVEL=0',
-      ].map((ciphers) => [{ ...only12, ciphers }, /^ERR_SSL_/] as const),
+      ...['ECDHE-ECDSA-AES128-SHA', 'ECDHE-ECDSA-AES256-SHA384', 'aNULL:@SECLEVEL=0'].map(
+        (ciphers) => [{ ...only12, ciphers }, /^ERR_SSL_/] as const,
+      ),
     ];
+    await shakeAll(port, table);
+  });
+
+  it('leaves out what of RSA keeps no secrets for good', async () => {
+    const rsa = makeCertificate(1, 'rsa');
+    const files = { TLS_CERT_FILE: join(folder, 'rsa.pem'), TLS_KEY_FILE: join(folder, 'rsa-key.pem') };
+    writeFileSync(files.TLS_CERT_FILE, rsa.cert);
+    writeFileSync(files.TLS_KEY_FILE, rsa.key);
+    const port = portOf(await startGateway({ settings: files }));
+    const only12 = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const;
+    await shakeAll(port, [
+      ...['ECDHE-RSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES256-GCM-SHA384', 'ECDHE-RSA-CHACHA20-POLY1305'].map(
+        (ciphers) => [{ ...only12, ciphers }, 'TLSv1.2'] as const,
+      ),
+      // Without forward secrecy, without authenticated encryption, or both.
+      ...['AES128-GCM-SHA256', 'AES128-SHA', 'ECDHE-RSA-AES128-SHA', 'ECDHE-RSA-AES256-SHA384'].map(
+        (ciphers) => [{ ...only12, ciphers }, /^ERR_SSL_/] as const,
+      ),
+    ]);
+  });
+
+  async function shakeAll(port: number, table: readonly (readonly [ConnectionOptions, string | RegExp])[]): Promise<void> {
     for (const [options, expected] of table) {
       const socket = await shake(port, options).catch((error: NodeJS.ErrnoException) => error.code ?? '');
       expect([options, typeof socket === 'string' ? socket : socket.getProtocol()]).toEqual([
@@ -103,7 +122,7 @@ describe('TLS (H15)', () => {
         typeof expected === 'string' ? expected : expect.stringMatching(expected),
       ]);
     }
-  });
+  }
 
   it('carries requests, and tells browsers to ask for nothing else', async () => {
     const gateway = await startGateway({ commands: { witness: witness(marks) }, settings });
@@ -183,6 +202,20 @@ describe('TLS (H15)', () => {
     const der = socket.getPeerCertificate().raw.toString('base64');
     return cert.replaceAll(/-----.*-----|\s/g, '') === der;
   }
+
+  it('tells in a metric when the certificate in use ends, and nothing where there is none', async () => {
+    const gateway = await startGateway({ settings });
+    const NAME = 'tls_certificate_expiry_timestamp_seconds';
+    const told = async () => parseScrape((await ask(portOf(gateway), { path: '/metrics' })).body).value(NAME, { setting: 'TLS_CERT_FILE' });
+    const endOf = ({ cert }: TestCertificate) => Date.parse(new X509Certificate(cert).validTo) / 1000;
+    expect(await told()).toBe(endOf(first));
+    const next = makeCertificate(30);
+    use(next);
+    await eventually(async () => (await told()) === endOf(next), 10_000, 100);
+    use(first);
+    const plain = await startGateway();
+    expect((await plain.anonymous().get<string>('/metrics')).body).not.toMatch(new RegExp(`^sallyport_${NAME}`, 'm'));
+  });
 
   it('ends with the program, also while idle connections are open', async () => {
     rmSync(keyFile, { force: true });

@@ -5,6 +5,7 @@ import { AuditStore } from '../domain/audit.js';
 import { AuditSeed } from '../domain/audit-checkpoint.js';
 import { AuditLog } from '../domain/audit-log.js';
 import { Db, WriteHealth } from '../domain/db.js';
+import { ErrorTracker } from '../domain/error-tracker.js';
 import { Clock } from '../domain/ports.js';
 import { Metrics } from '../metrics/metrics.js';
 import { ChainedAuditLog, type Sanitise } from './audit-log.js';
@@ -22,7 +23,7 @@ export interface AuditOptions {
   readonly logger: Logger;
 }
 
-/** The audit log over the store that the application provides (`AuditStore`, `AuditSeed`, `Db`, `WriteHealth`, `Clock`, `Metrics`). */
+/** The audit log over the store that the application provides (`AuditStore`, `AuditSeed`, `Db`, `WriteHealth`, `Clock`, `ErrorTracker`, `Metrics`). */
 @Module({})
 export class AuditModule {
   static with({ sanitise, settings, logger }: AuditOptions): DynamicModule {
@@ -53,14 +54,15 @@ function checkpointer(settings: Settings, logger: Logger) {
   const { AUDIT_CHECKPOINT_ENTRIES: entries, AUDIT_CHECKPOINT_INTERVAL: intervalMs, AUDIT_ANCHOR_FILE: anchorFile } = settings;
   return {
     provide: Checkpointer,
-    inject: [AuditStore, Db, Clock, Metrics, AuditSeed],
-    useFactory: (...[store, db, clock, metrics, seed]: [AuditStore, Db, Clock, Metrics, AuditSeed]) =>
+    inject: [AuditStore, Db, Clock, Metrics, AuditSeed, ErrorTracker],
+    useFactory: (...[store, db, clock, metrics, seed, errors]: [AuditStore, Db, Clock, Metrics, AuditSeed, ErrorTracker]) =>
       new Checkpointer({
         store,
         db,
         clock,
         metrics,
         logger,
+        errors,
         seed: () => seed.bytes,
         anchors: anchorsOf(settings),
         anchorFile,

@@ -1,13 +1,14 @@
 import { AuditStore } from '../domain/audit.js';
 import { WriteHealth } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';
-import { Probe } from '../domain/ports.js';
+import { Probe, type ProbeKind } from '../domain/ports.js';
 import { auditHash } from './audit-verifier.js';
 import type { Checkpointer } from './checkpointer.js';
 
 /** Whether entries can be appended, to a log whose newest entry is sound and that no checkpoint contradicts. The whole chain is for `GET /audit/verify`. */
 export class AuditProbe extends Probe {
   readonly name = 'audit';
+  override readonly kind: ProbeKind = 'datastore';
 
   constructor(
     private readonly writes: WriteHealth,

@@ -11,6 +11,8 @@ import { AuditStore } from '../domain/audit.js';
 import { AuditSeed } from '../domain/audit-checkpoint.js';
 import { AuditLog } from '../domain/audit-log.js';
 import { Db, WriteHealth } from '../domain/db.js';
+import { ErrorTracker } from '../domain/error-tracker.js';
+import { NoErrorTracker } from '../error-tracking/no-error-tracker.js';
 import { Clock } from '../domain/ports.js';
 import { unwrapAnswers } from '../http/answer.js';
 import { Metrics } from '../metrics/metrics.js';
@@ -31,6 +33,7 @@ describe('the audit room', () => {
       { provide: WriteHealth, useValue: store.db },
       { provide: Db, useValue: store.db },
       { provide: Metrics, useValue: new Metrics() },
+      { provide: ErrorTracker, useValue: new NoErrorTracker() },
       { provide: AuditSeed, useValue: { bytes: randomBytes(32), open: () => undefined } satisfies AuditSeed },
     ];
     const { settings } = loadSettings({}, store.folder);

@@ -1,11 +1,12 @@
 import { open, readFile } from 'node:fs/promises';
 import type { Settings } from '../config/settings.schema.js';
 import { GatewayError } from '../domain/errors.js';
+import { clientFor } from '../outgoing/service-client.js';
 import { type Checkpoint, openCheckpoint, splitNotes } from './checkpoint-text.js';
 import type { NoteKey } from './signed-note.js';
 
-/** How long a webhook may take to answer. */
-const WEBHOOK_MS = 5_000;
+/** How long a webhook may take to answer. What it answers does not matter, beside the status. */
+const WEBHOOK_LIMITS = { connectMs: 5_000, headersMs: 5_000, idleMs: 5_000, totalMs: 5_000, responseBytes: 0, redirects: 0 };
 
 /** A place outside of the store that keeps checkpoints: what is there, whoever changes the store cannot take back. */
 export interface CheckpointAnchor {
@@ -15,10 +16,11 @@ export interface CheckpointAnchor {
   keep(note: string): Promise<void>;
 }
 
-export function anchorsOf({ AUDIT_ANCHOR_FILE, AUDIT_ANCHOR_URL }: Settings): CheckpointAnchor[] {
+export function anchorsOf({ AUDIT_ANCHOR_FILE, AUDIT_ANCHOR_URL, OUTGOING_PRIVATE_RANGES }: Settings): CheckpointAnchor[] {
+  const webhook = (url: string) => ({ name: 'webhook', keep: poster(url, OUTGOING_PRIVATE_RANGES ?? []) }) as const;
   return [
     ...(AUDIT_ANCHOR_FILE === undefined ? [] : [{ name: 'file', keep: (note: string) => append(AUDIT_ANCHOR_FILE, note) } as const]),
-    ...(AUDIT_ANCHOR_URL === undefined ? [] : [{ name: 'webhook', keep: (note: string) => post(AUDIT_ANCHOR_URL, note) } as const]),
+    ...(AUDIT_ANCHOR_URL === undefined ? [] : [webhook(AUDIT_ANCHOR_URL)]),
   ];
 }
 
@@ -42,9 +44,12 @@ async function append(file: string, note: string): Promise<void> {
   }
 }
 
-async function post(url: string, note: string): Promise<void> {
+function poster(url: string, privateRanges: readonly string[]): CheckpointAnchor['keep'] {
+  const client = clientFor(url, privateRanges, WEBHOOK_LIMITS);
   const headers = { 'content-type': 'text/plain; charset=utf-8' };
-  const answer = await fetch(url, { method: 'POST', headers, body: note, redirect: 'error', signal: AbortSignal.timeout(WEBHOOK_MS) });
-  await answer.body?.cancel();
-  if (!answer.ok) throw new Error(`The webhook answered ${answer.status}.`);
+  return async (note) => {
+    const answer = await client.call({ method: 'POST', url, headers, body: note });
+    await answer.discard();
+    if (answer.status < 200 || answer.status > 299) throw new Error(`The webhook answered ${answer.status}.`);
+  };
 }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { AuditEntry, AuditStore } from '../domain/audit.js';
 import type { Db } from '../domain/db.js';
+import type { ErrorTracker } from '../domain/error-tracker.js';
 import type { Clock } from '../domain/ports.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { anchoredCheckpoints, type CheckpointAnchor } from './checkpoint-anchor.js';
@@ -16,6 +17,7 @@ interface CheckpointerRooms {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  readonly errors: ErrorTracker;
   /** 32 bytes; asked at the start. */
   readonly seed: () => Buffer;
   readonly anchors: readonly CheckpointAnchor[];
@@ -130,6 +132,7 @@ export class Checkpointer {
   }
 
   private contradicted({ size }: Checkpoint): void {
+    this.rooms.errors.report({ name: 'audit_contradicted' });
     this.contradiction = `The audit log is not the one that the checkpoint of ${size} entries vouches for.`;
     this.rooms.logger.error(
       { size },

@@ -36,6 +36,7 @@ import { KeyBudgets } from './key-budgets.js';
 import { KeyService } from './key.service.js';
 import { pinsFor } from './permissions.js';
 import { RateLimits } from './rate-limits.js';
+import { TokenBudgets } from './token-budgets.js';
 
 const OWN_KEYS = 'Operators reach their own key and those that were made from it; to them no other exists. Admins reach all.';
 
@@ -46,6 +47,7 @@ export class AuthController {
     @Inject(KeyService) private readonly keys: KeyService,
     @Inject(RateLimits) private readonly limits: RateLimits,
     @Inject(KeyBudgets) private readonly budgets: KeyBudgets,
+    @Inject(TokenBudgets) private readonly tokens: TokenBudgets,
   ) {}
 
   @Post('token')
@@ -152,8 +154,22 @@ export class AuthController {
   @ApiResponse({ status: 200, description: 'The caller', standardSchema: callerSchema })
   async me(@Caller() principal: Principal): Promise<CallerView> {
     const { id, name, role, scopes, bounds } = principal;
-    const [limits, left] = await Promise.all([this.limits.left(principal), this.budgets.left(principal)]);
-    return { id, name, role, scopes: [...scopes], limits, ...left, pinned: pinsFor(principal), parentId: bounds?.parent?.id ?? null };
+    const [limits, left, tokens] = await Promise.all([
+      this.limits.left(principal),
+      this.budgets.left(principal),
+      this.tokens.left(principal),
+    ]);
+    return {
+      id,
+      name,
+      role,
+      scopes: [...scopes],
+      limits,
+      ...left,
+      tokens,
+      pinned: pinsFor(principal),
+      parentId: bounds?.parent?.id ?? null,
+    };
   }
 }
 

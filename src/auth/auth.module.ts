@@ -11,6 +11,7 @@ import { KeyBudgets } from './key-budgets.js';
 import { KeyService } from './key.service.js';
 import { OpenAnswers } from './open-answers.js';
 import { type RateLimitRules, RateLimits } from './rate-limits.js';
+import { TokenBudgets } from './token-budgets.js';
 
 /** Keys, roles and rate limits. Expects the ports of the domain and {@link AuthObserver} from a global module. */
 @Module({})
@@ -36,6 +37,11 @@ export class AuthModule {
         provide: KeyBudgets,
         inject: [KeyStore, Clock],
         useFactory: (...ports: [KeyStore, Clock]) => new KeyBudgets(...ports),
+      },
+      {
+        provide: TokenBudgets,
+        inject: [KeyStore, Clock],
+        useFactory: (...ports: [KeyStore, Clock]) => new TokenBudgets(...ports),
       },
       {
         provide: AccessGate,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { formatRate, parseDuration, parseRate } from '../config/units.js';
 import { type ApiKey, ROLES } from '../domain/principal.js';
-import { isAddressRange } from '../http/address-ranges.js';
+import { isAddressRange } from '../addresses/address-ranges.js';
 import { limitParameter } from '../http/pages.js';
 
 const name = z
@@ -57,6 +57,11 @@ const budget = z
   .min(1)
   .max(1_000_000_000)
   .meta({ description: 'Runs a day (UTC)', examples: [500] });
+const tokens = z
+  .int()
+  .min(1)
+  .max(1_000_000_000_000)
+  .meta({ description: 'Tokens of language models a day (UTC); the last call may go over', examples: [100_000] });
 const calls = z
   .int()
   .min(1)
@@ -79,6 +84,7 @@ const bounds = {
   addresses: addresses.optional(),
   rate: rate.optional(),
   budget: budget.optional(),
+  tokens: tokens.optional(),
 };
 
 /** What a new key shall be; the same for REST and the command line. */
@@ -106,6 +112,7 @@ export const keyChangeSchema = z
     addresses: addresses.nullable().optional(),
     rate: rate.nullable().optional(),
     budget: budget.nullable().optional(),
+    tokens: tokens.nullable().optional(),
   })
   .refine(hasOneEnd, ONE_END)
   .refine((change) => Object.keys(change).length > 0, { error: 'expected something to change' })
@@ -181,6 +188,7 @@ const keyFields = z.strictObject({
   rate: z.string().nullable(),
   budget: z.int().nullable().meta({ description: 'Runs a day' }),
   calls: z.int().nullable().meta({ description: 'Runs in all' }),
+  tokens: z.int().nullable().meta({ description: 'Tokens of language models a day' }),
   pinned: pinnedView,
   parentId: z.string().nullable().meta({ description: 'The key that it was made from' }),
   rotatedAt: instant.nullable(),
@@ -227,6 +235,7 @@ export const callerSchema = z
       .meta({ description: 'What is left of them; null when limits are off' }),
     budget: runsLeft.meta({ description: 'Runs of this day (UTC); null when it is bound to none' }),
     calls: runsLeft.meta({ description: 'Runs in all; null when it is bound to none' }),
+    tokens: runsLeft.meta({ description: 'Tokens of language models of this day (UTC); null when it is bound to none' }),
     pinned: pinnedView,
     parentId: z.string().nullable(),
   })

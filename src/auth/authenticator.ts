@@ -3,13 +3,13 @@ import { LRUCache } from 'lru-cache';
 import type { Db } from '../domain/db.js';
 import { GatewayError } from '../domain/errors.js';
 import type { Clock } from '../domain/ports.js';
-import type { ApiKey, Principal } from '../domain/principal.js';
+import { type ApiKey, lineOf, type Principal } from '../domain/principal.js';
 import type { KeyStore } from '../domain/stores.js';
-import { isWithin } from '../http/address-ranges.js';
+import { isWithin } from '../addresses/address-ranges.js';
 import type { AuthFailure, AuthObserver } from './auth-observer.js';
 import { type Credentials, readCredentials } from './credentials.js';
 import { hashSecret, parseKey } from './key-format.js';
-import { isExpired, isInOverlap } from './key-life.js';
+import { isAlive, isExpired, isInOverlap } from './key-life.js';
 import { holderOf, haveSameRights } from './key-rights.js';
 
 const TOUCH_EVERY_MS = 60_000;
@@ -87,6 +87,15 @@ export class Authenticator {
     if (!key) return false;
     const holder = await this.standing(key, principal.generation ?? key.generation, principal.address);
     return typeof holder !== 'string' && haveSameRights(holder, principal);
+  }
+
+  /**
+   * Whether the caller's key and all above it are neither revoked nor expired, whatever else has changed about them.
+   * @throws GatewayError `storage_unavailable`
+   */
+  async isAlive(principal: Principal): Promise<boolean> {
+    const keys = await Promise.all(lineOf(principal).map((id) => this.keys.find(id)));
+    return keys.every((key) => key !== undefined && isAlive(key, this.clock.now()));
   }
 
   /** The holder of the key, or why it is none now. */

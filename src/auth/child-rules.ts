@@ -2,11 +2,11 @@ import { canonicalJson } from '../domain/audit.js';
 import type { Rate } from '../domain/rate.js';
 import { type FieldError, GatewayError } from '../domain/errors.js';
 import { type ApiKey, roleAtLeast } from '../domain/principal.js';
-import { isRangeWithin } from '../http/address-ranges.js';
+import { isRangeWithin } from '../addresses/address-ranges.js';
 import { isScopeWithin } from './permissions.js';
 
 /** What a key lets its holder do. */
-export type KeyTerms = Pick<ApiKey, 'role' | 'scopes' | 'expiresAt' | 'addresses' | 'rate' | 'budget' | 'calls' | 'pins'>;
+export type KeyTerms = Pick<ApiKey, 'role' | 'scopes' | 'expiresAt' | 'addresses' | 'rate' | 'budget' | 'calls' | 'tokens' | 'pins'>;
 
 const RULES: readonly (readonly [path: string, message: string, isWithin: (child: KeyTerms, parent: KeyTerms) => boolean])[] = [
   // An admin manages keys: whatever else it was bound to, it could make itself another one.
@@ -21,6 +21,7 @@ const RULES: readonly (readonly [path: string, message: string, isWithin: (child
   ['rate', 'expected no higher rate than that of the parent', (child, parent) => isAtMost(perHour(child.rate), perHour(parent.rate))],
   ['budget', 'expected no larger budget than that of the parent', (child, parent) => isAtMost(child.budget, parent.budget)],
   ['calls', 'expected no more calls than the parent has', (child, parent) => isAtMost(child.calls, parent.calls)],
+  ['tokens', 'expected no more tokens than the parent has', (child, parent) => isAtMost(child.tokens, parent.tokens)],
   ['pinned', 'expected the values that the parent pins, and commands within the scopes', pinsAreWithin],
 ];
 
@@ -35,8 +36,8 @@ export function assertNarrower(child: KeyTerms, parent: KeyTerms): void {
     throw new GatewayError('forbidden', 'A child key is narrower than the key that it is made from in at least one thing.');
 }
 
-function termsOf({ role, scopes, expiresAt, addresses, rate, budget, calls, pins }: KeyTerms): KeyTerms {
-  return { role, scopes, expiresAt, addresses, rate, budget, calls, pins };
+function termsOf({ role, scopes, expiresAt, addresses, rate, budget, calls, tokens, pins }: KeyTerms): KeyTerms {
+  return { role, scopes, expiresAt, addresses, rate, budget, calls, tokens, pins };
 }
 
 function roleIsWithin(child: KeyTerms, parent: KeyTerms): boolean {

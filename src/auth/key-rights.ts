@@ -23,10 +23,11 @@ function rightsOf({ id, role, scopes, bounds }: Principal): unknown {
   return { id, role, scopes, bounds: bounds && { ...bounds, parent: bounds.parent && rightsOf(bounds.parent) } };
 }
 
-function isBounded({ rate, budget, calls, pins, parentId }: ApiKey): boolean {
+function isBounded({ rate, budget, calls, tokens, pins, parentId }: ApiKey): boolean {
+  if (tokens !== null) return true;
   return rate !== null || budget !== null || calls !== null || parentId !== null || Object.keys(pins).length > 0;
 }
 
-function boundsOf({ rate, budget, calls, pins }: ApiKey, parent: Principal | null): KeyBounds {
-  return { rate, budget, calls, pins, parent };
+function boundsOf({ rate, budget, calls, tokens, pins }: ApiKey, parent: Principal | null): KeyBounds {
+  return { rate, budget, calls, tokens, pins, parent };
 }

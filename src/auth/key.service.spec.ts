@@ -39,6 +39,7 @@ describe('making a key', () => {
       addresses: null,
       rate: null,
       budget: null,
+      tokens: null,
       calls: null,
       pins: {},
       parentId: null,

@@ -240,8 +240,9 @@ function changed(key: ApiKey, request: ChangeRequest, end: string | null | undef
     addresses = key.addresses,
     rate = key.rate,
     budget = key.budget,
+    tokens = key.tokens,
   } = request;
-  return { name, role, scopes, expiresAt: end === undefined ? key.expiresAt : end, addresses, rate, budget };
+  return { name, role, scopes, expiresAt: end === undefined ? key.expiresAt : end, addresses, rate, budget, tokens };
 }
 
 function pageOf({ limit, cursor }: KeyPageQuery): { limit: number; cursor?: string } {

@@ -41,13 +41,13 @@ export function newApiKey(name: string, terms: KeyTerms, { id, secretHash }: Gen
 
 /** @throws GatewayError `invalid_request` when its end is past or more than 100 years ahead */
 export function termsOfNew(request: NewKey, now: string): KeyTerms {
-  const { role, scopes, addresses = null, rate = null, budget = null } = request;
-  return { role, scopes, expiresAt: endOf(request, now) ?? null, addresses, rate, budget, calls: null, pins: {} };
+  const { role, scopes, addresses = null, rate = null, budget = null, tokens = null } = request;
+  return { role, scopes, expiresAt: endOf(request, now) ?? null, addresses, rate, budget, calls: null, tokens, pins: {} };
 }
 
 /** What is left out is as with the parent; without an end of its own it ends in an hour, or with its parent if that is sooner. */
 export function termsOfChild(request: NewChildKey, parent: ApiKey, now: string): KeyTerms {
-  const { role, scopes, addresses, rate, budget, calls, pinned } = request;
+  const { role, scopes, addresses, rate, budget, calls, tokens, pinned } = request;
   const inAnHour = new Date(Date.parse(now) + CHILD_LIFE_MS).toISOString();
   const usualEnd = parent.expiresAt !== null && parent.expiresAt < inAnHour ? parent.expiresAt : inAnHour;
   return {
@@ -58,6 +58,7 @@ export function termsOfChild(request: NewChildKey, parent: ApiKey, now: string):
     rate: rate ?? parent.rate,
     budget: budget ?? parent.budget,
     calls: calls ?? parent.calls,
+    tokens: tokens ?? parent.tokens,
     pins: pinned,
   };
 }
@@ -76,9 +77,9 @@ export function endOf({ expiresAt, expiresIn }: Expiry, now: string): string | n
 
 /** What the audit log is told of a key: no secret, and of pinned values the names of their params alone. */
 export function auditedTerms({ name, role, scopes, expiresAt, parentId, ...bounds }: ApiKey): Readonly<Record<string, unknown>> {
-  const { addresses, rate, budget, calls, pins } = bounds;
+  const { addresses, rate, budget, calls, tokens, pins } = bounds;
   const pinned = Object.entries(pins).map(([command, values]) => `${command}(${Object.keys(values).join(', ')})`);
-  const given = Object.entries({ addresses, rate, budget, calls, parent: parentId }).filter(([, value]) => value !== null);
+  const given = Object.entries({ addresses, rate, budget, calls, tokens, parent: parentId }).filter(([, value]) => value !== null);
   return { name, role, scopes, expiresAt, ...Object.fromEntries(given), ...(pinned.length > 0 ? { pinned } : {}) };
 }
 

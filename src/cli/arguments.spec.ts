@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { assert, dictionary, jsonValue, property, string } from 'fast-check';
-import { parseArguments } from './arguments.js';
+import { parseArguments, parsePins } from './arguments.js';
 import { CliFailure } from './cli-failure.js';
 
 const SCHEMA = {
@@ -57,5 +57,20 @@ describe('arguments on the command line', () => {
 
   it('refuses what should be JSON and is not, without repeating it', () => {
     expect(() => parseArguments(['token:=hunter2'], SCHEMA)).toThrow(new CliFailure('The value of token:= is not JSON.', 2));
+  });
+});
+
+describe('pins on the command line', () => {
+  it('name a command, its param and the value', () => {
+    expect(parsePins(['git.log.repo=site', 'git.log.count:=3', 'show.value=a=b'])).toEqual({
+      'git.log': { repo: 'site', count: 3 },
+      show: { value: 'a=b' },
+    });
+  });
+
+  it('are refused without a command, and reach no prototype', () => {
+    expect(() => parsePins(['count=1'])).toThrow('is neither command.param=value nor command.param:=json');
+    expect(Object.hasOwn(parsePins(['__proto__.isAdmin=1']), '__proto__')).toBe(true);
+    expect(({} as Record<string, unknown>)['isAdmin']).toBeUndefined();
   });
 });

@@ -1,4 +1,4 @@
-import { CliFailure } from './cli-failure.js';
+import { CliFailure, EXIT_REFUSED } from './cli-failure.js';
 
 type JsonSchema = { readonly properties?: Readonly<Record<string, { readonly type?: string }>> };
 
@@ -10,6 +10,22 @@ export function parseArguments(words: readonly string[], schema: JsonSchema): Re
   return Object.fromEntries(words.map((word) => parseWord(word, schema)));
 }
 
+/**
+ * `command.param=value` and `command.param:=json` words as pinned arguments. The name of a param has no dot, so the last one ends the
+ * name of the command.
+ */
+export function parsePins(words: readonly string[]): Record<string, Record<string, unknown>> {
+  const pins = new Map<string, [string, unknown][]>();
+  for (const word of words) {
+    const [path, value] = parseWord(word, {});
+    const end = path.lastIndexOf('.');
+    if (end < 1) throw new CliFailure(`"${word.slice(0, 40)}" is neither command.param=value nor command.param:=json.`, EXIT_REFUSED);
+    const command = path.slice(0, end);
+    pins.set(command, [...(pins.get(command) ?? []), [path.slice(end + 1), value]]);
+  }
+  return Object.fromEntries([...pins].map(([command, params]) => [command, Object.fromEntries(params)]));
+}
+
 /** Whether the word is `name=value`: what its value means depends on the declared type. */
 export function isPlainWord(word: string): boolean {
   return /^[^=:]+=/.test(word);
@@ -18,7 +34,8 @@ export function isPlainWord(word: string): boolean {
 function parseWord(word: string, schema: JsonSchema): [string, unknown] {
   const match = /^([^=:]+)(:?=)(.*)$/s.exec(word);
   const [, name, operator, text] = match ?? [];
-  if (name === undefined || text === undefined) throw new CliFailure(`"${word.slice(0, 40)}" is neither name=value nor name:=json.`, 2);
+  if (name === undefined || text === undefined)
+    throw new CliFailure(`"${word.slice(0, 40)}" is neither name=value nor name:=json.`, EXIT_REFUSED);
   if (operator === ':=') return [name, parseJson(name, text)];
   const type = Object.hasOwn(schema.properties ?? {}, name) ? schema.properties?.[name]?.type : undefined;
   const isPlainScalar =
@@ -30,6 +47,6 @@ function parseJson(name: string, text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw new CliFailure(`The value of ${name}:= is not JSON.`, 2);
+    throw new CliFailure(`The value of ${name}:= is not JSON.`, EXIT_REFUSED);
   }
 }

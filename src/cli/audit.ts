@@ -9,9 +9,9 @@ import { type Checkpoint, openCheckpoint, splitNotes } from '../audit/checkpoint
 import { type NoteKey, parseNoteKey } from '../audit/signed-note.js';
 import { AuditStore, type AuditVerdict } from '../domain/audit.js';
 import { CliFailure, EXIT_REFUSED, print } from './cli-failure.js';
-import type { LocalRooms } from './local.js';
 import type { ExportAuditOptions, RemoteOptions, VerifyAuditOptions } from './options.js';
 import { callServer, streamFromServer } from './remote.js';
+import { withStore } from './with-store.js';
 
 /** The log is sound, and nothing from outside of it tells whether it ends where it ended. */
 const EXIT_TAIL_NOT_PROVABLE = 3;
@@ -27,14 +27,14 @@ export async function verifyAudit(options: VerifyAuditOptions): Promise<number> 
 /** Prints the log, as fast as it is taken. */
 export async function exportAudit({ url, format }: ExportAuditOptions): Promise<void> {
   if (url) return printPieces(await streamFromServer(url, `/audit/export?format=${format}`));
-  return withAudit(({ context }) => printPieces(exported(context.get(AuditStore).entries(), format)));
+  return withStore(({ context }) => printPieces(exported(context.get(AuditStore).entries(), format)));
 }
 
 /** Prints the newest checkpoint: the note alone, ready to be kept in a file, or with `--json` all there is to it. */
 export async function showCheckpoint(options: RemoteOptions): Promise<void> {
   const checkpoint = options.url
     ? await callServer<CheckpointView>(options.url, '/audit/checkpoint')
-    : await withAudit(({ context }) => context.get(AuditReview).checkpoint());
+    : await withStore(({ context }) => context.get(AuditReview).checkpoint());
   if (!checkpoint) throw new CliFailure('No checkpoint has been signed yet: a server signs them.');
   print(checkpoint, options, () => checkpoint.note);
 }
@@ -47,7 +47,7 @@ async function verdictOn(options: VerifyAuditOptions): Promise<AuditVerdict> {
   }
   const keys = keysOf(options);
   if (file === undefined) {
-    return withAudit(async ({ context }) => {
+    return withStore(async ({ context }) => {
       const review = context.get(AuditReview);
       return review.verify(await checkpointsIn(checkpoint, [review.publicKey, ...keys]), keys);
     });
@@ -97,12 +97,4 @@ function describeBroken({ entries, firstBad, reason }: Extract<AuditVerdict, { o
 
 async function printPieces(pieces: AsyncIterable<string | Uint8Array>): Promise<void> {
   await pipeline(Readable.from(pieces, { objectMode: false }), process.stdout, { end: false });
-}
-
-async function withAudit<T>(work: (rooms: LocalRooms) => Promise<T>): Promise<T> {
-  const { withLocalRooms } = await import('./local.js');
-  return withLocalRooms(async (rooms) => {
-    await rooms.gateway.openStore();
-    return work(rooms);
-  });
 }

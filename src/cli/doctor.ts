@@ -2,6 +2,7 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { CatalogueMistakes, formatFinding } from '../commands/catalogue-mistakes.js';
 import { type LoadedSettings, loadSettings, SettingsError } from '../config/settings.js';
 import { AuditStore } from '../domain/audit.js';
+import type { Settings } from '../config/settings.schema.js';
 import type { Command } from '../domain/command.js';
 import { GatewayError } from '../domain/errors.js';
 import type { ContainmentReport } from '../domain/sandbox.js';
@@ -9,6 +10,7 @@ import type { Gateway } from '../gateway.js';
 import { print } from './cli-failure.js';
 import { examineClock, examineDataFolder, examineDisk, examineFiles, examineNode, examinePort } from './host-checks.js';
 import { withLocalRooms } from './local.js';
+import { examineOutlets } from './outlet-checks.js';
 import { failure, type Observation, ok, warning } from './observation.js';
 
 /** What an examination found. Containment is null where the launcher does not start, or nobody came so far. */
@@ -38,9 +40,12 @@ async function examine(): Promise<Examination> {
   if (Array.isArray(loaded)) return { observations: [...loaded, examineNode()], containment: null };
   const { settings } = loaded;
   const host = [examineNode(), ...(await examineDataFolder(settings)), ...(await examineFiles(loaded)), await examinePort(settings)];
-  const { observations, containment } = await withLocalRooms(({ context, gateway }) => examineRooms(context, gateway));
-  const disk = await examineDisk(settings);
-  return { observations: [ok('settings', 'are valid'), ...host, ...disk, ...observations], containment };
+  const { observations, containment } = await withLocalRooms(async ({ context, gateway }) => {
+    const { observations, containment } = await examineRooms(context, gateway);
+    return { observations: [...(await examineRedis(settings, gateway)), ...observations], containment };
+  });
+  const around = [...(await examineDisk(settings)), ...(await examineOutlets(settings))];
+  return { observations: [ok('settings', 'are valid'), ...host, ...around, ...observations], containment };
 }
 
 function examineSettings(): LoadedSettings | Observation[] {
@@ -73,6 +78,17 @@ async function examineRooms(context: INestApplicationContext, gateway: Gateway):
   };
 }
 
+/** As the gateway would use it, with what it does there. */
+async function examineRedis({ REDIS_URL, RATE_LIMIT_WITHOUT_REDIS }: Settings, { parts: { rates } }: Gateway): Promise<Observation[]> {
+  if (!REDIS_URL) return [];
+  await rates.start();
+  const { fault } = rates;
+  if (fault === undefined) return [ok('redis', 'REDIS_URL answers, and rates can be counted there')];
+  const observed = RATE_LIMIT_WITHOUT_REDIS === 'closed' ? failure : warning;
+  return [observed('redis', `rates cannot be counted at REDIS_URL: ${fault}`, REDIS_ADVICE)];
+}
+
+const REDIS_ADVICE = 'docs/operations.md#one-limit-for-several-gateways says what it takes there, and what happens without';
 const STORE_ADVICE = 'see that the user of the gateway owns DATA_DIR, that it lies on a local disk, and that there is room on it';
 const CATALOGUE_ADVICE = 'mend the file; `sallyport check` tells whether it is right by then';
 const CONTAINMENT_ADVICE = 'docs/operations.md#containment says what sandboxes need here; SANDBOX=off starts without';

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { basename, join, resolve } from 'node:path';
 import { type LoadedSettings, settingEntries } from '../config/settings.js';
 import type { Settings } from '../config/settings.schema.js';
+import { addressesOf, SideDoors } from '../http/side-doors.js';
 import { LISTEN_FAILURES } from './listen-failures.js';
 import { failure, type Observation, ok, warning } from './observation.js';
 
@@ -78,14 +79,18 @@ async function modeOf(file: string): Promise<number> {
 /** Listens for a moment. What listens there already may be the gateway that the operator asks about. */
 export async function examinePort({ HOST, PORT }: Settings): Promise<Observation> {
   const server = createServer();
+  const sideDoors = new SideDoors(server);
+  const [front, ...others] = addressesOf(HOST);
   try {
-    await once(server.listen(PORT, HOST), 'listening');
+    await once(server.listen(PORT, front), 'listening');
+    await sideDoors.open(others);
     return ok('port', PORT === 0 ? `a free port on ${HOST} will be taken` : `${HOST}, port ${PORT} is free`);
   } catch (error) {
     if (await answersAsGateway(HOST, PORT)) return ok('port', `a gateway serves on ${HOST}, port ${PORT}`);
     const reason = LISTEN_FAILURES[(error as NodeJS.ErrnoException).code ?? ''] ?? 'the system refuses';
     return failure('port', `${HOST}, port ${PORT} cannot be listened on: ${reason}`, 'choose another PORT or HOST, or stop what is there');
   } finally {
+    await sideDoors.close();
     server.close();
   }
 }

@@ -1,7 +1,21 @@
 /** `warning`: works, and an operator should know; `failure`: the gateway would not start, or refuse work. */
 export interface Observation {
   readonly weight: 'ok' | 'warning' | 'failure';
-  readonly about: 'settings' | 'node' | 'data' | 'files' | 'port' | 'disk' | 'clock' | 'store' | 'catalogue' | 'containment';
+  readonly about:
+    | 'settings'
+    | 'node'
+    | 'data'
+    | 'files'
+    | 'port'
+    | 'disk'
+    | 'clock'
+    | 'store'
+    | 'catalogue'
+    | 'containment'
+    | 'logs'
+    | 'errors'
+    | 'redis'
+    | 'traces';
   readonly text: string;
   /** What to do about it; null where all is well. */
   readonly advice: string | null;

@@ -2,18 +2,21 @@ import { Command } from 'commander';
 import { CatalogueMistakes } from '../commands/catalogue-mistakes.js';
 import { SettingsError } from '../config/settings.js';
 import { VERSION } from '../config/version.js';
-import { ROLES } from '../domain/principal.js';
 import { GatewayError, toProblem } from '../domain/errors.js';
 import { CliFailure, describeProblem, EXIT_REFUSED } from './cli-failure.js';
-import type {
-  CreateKeyOptions,
-  ExportAuditOptions,
-  RemoteOptions,
-  RotateKeyOptions,
-  RotateOptions,
-  RunOptions,
-  VerifyAuditOptions,
+import { addAgentCommands } from './agent-commands.js';
+import { addKeyCommands } from './key-commands.js';
+import {
+  collect,
+  type DoctorOptions,
+  type ExportAuditOptions,
+  type RemoteOptions,
+  type RotateOptions,
+  type RunOptions,
+  URL_OPTION,
+  type VerifyAuditOptions,
 } from './options.js';
+import { addPolicyCommands } from './policy-commands.js';
 
 /** Exit codes: 0 done; 1 failed; 2 refused (bad usage, settings, arguments, rights); `run` passes its command's own code on. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
@@ -46,27 +49,28 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .description('look at this host as a start would, and tell what is contained here and what is not')
     .option('--json', 'as JSON')
     .option('--canary', 'instead, run a command that prints a fresh secret, and look for it in everything that is answered and stored')
-    .action(async (options: { json?: boolean; canary?: boolean }) => {
-      exitCode = options.canary
-        ? await (await import('./canary.js')).plantCanary(options)
-        : await (await import('./doctor.js')).doctor(options);
-    });
+    .option('--url <url>', 'with --canary: a running server; SALLYPORT_KEY holds the key')
+    .action(async (options: DoctorOptions) => void (exitCode = await examine(options)));
 
+  const exit = (code: number) => void (exitCode = code);
   addKeyCommands(program);
   addSecretCommands(program);
+  addPolicyCommands(program, exit);
+  addAgentCommands(program, exit);
 
   program
     .command('run [command] [arguments...]')
     .description('run a command: name=value (or name:=json) arguments, or --text "a phrase"')
     .option('--text <phrase>', 'free text instead of a name')
+    .option('--plan <id>', 'a plan of the server at --url, instead of a name')
     .option('--idempotency-key <key>', 'your own name for this request: for 24 hours the same request with it gets the same run')
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option(...URL_OPTION)
     .option('--json', 'print the envelope (or the problem) as JSON')
     .action(async (name: string | undefined, pairs: string[], options: RunOptions) => {
       exitCode = await (await import('./run.js')).run(name, pairs, options);
     });
 
-  addAuditCommands(program, (code) => void (exitCode = code));
+  addAuditCommands(program, exit);
 
   try {
     await program.parseAsync(argv);
@@ -76,44 +80,11 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   }
 }
 
-function addKeyCommands(program: Command): void {
-  const keys = program.command('keys').description('manage API keys of this DATA_DIR, or of the server at --url');
-  keys
-    .command('generate')
-    .description('print a key that no store knows yet, for ADMIN_KEY of a first start')
-    .option('--json', 'as JSON')
-    .action(async (options: { json?: boolean }) => (await import('./keys.js')).generate(options));
-  keys
-    .command('create <name>')
-    .description('make a key; its text is printed once')
-    .addOption(keys.createOption('--role <role>', 'what it may do').choices(ROLES).default('operator'))
-    .option('--scope <glob>', 'commands it may touch, such as git.*; may be given again', collect)
-    .option('--expires-in <duration>', 'such as 12h or 30d')
-    .option('--address <range>', 'an address or CIDR range it may be used from; may be given again', collect)
-    .option('--rate <rate>', 'requests it may make, such as 30/min')
-    .option('--budget <runs>', 'runs a day (UTC)')
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
-    .option('--json', 'as JSON')
-    .action(async (name: string, options: CreateKeyOptions) => (await import('./keys.js')).createKey(name, options));
-  keys
-    .command('list')
-    .description('list keys')
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
-    .option('--json', 'as JSON')
-    .action(async (options: RemoteOptions) => (await import('./keys.js')).listKeys(options));
-  keys
-    .command('rotate <id>')
-    .description('give a key another secret; its text is printed once')
-    .option('--overlap <duration>', 'how long the old secret is taken beside it; 1h unless given, 0s: not at all')
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
-    .option('--json', 'as JSON')
-    .action(async (id: string, options: RotateKeyOptions) => (await import('./keys.js')).rotateKey(id, options));
-  keys
-    .command('revoke <id>')
-    .description('revoke a key and all that were made from it')
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
-    .option('--json', 'as JSON')
-    .action(async (id: string, options: RemoteOptions) => (await import('./keys.js')).revokeKey(id, options));
+async function examine(options: DoctorOptions): Promise<number> {
+  const { canary, url } = options;
+  if (url && !canary) throw new CliFailure('--url goes with --canary: the doctor looks at its own host.', EXIT_REFUSED);
+  if (url) return (await import('./canary-at-server.js')).plantCanaryAt(url, options);
+  return canary ? (await import('./canary.js')).plantCanary(options) : (await import('./doctor.js')).doctor(options);
 }
 
 function addAuditCommands(program: Command, exit: (code: number) => void): void {
@@ -124,7 +95,7 @@ function addAuditCommands(program: Command, exit: (code: number) => void): void 
     .option('--file <export>', 'an ndjson export, instead of the database: needs nothing else of this host')
     .option('--checkpoint <file>', 'signed checkpoints that were kept elsewhere, one after the other')
     .option('--public-key <key>', 'a key that may have signed them; may be given again', collect)
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option(...URL_OPTION)
     .option('--json', 'as JSON')
     .action(async (options: VerifyAuditOptions) => exit(await (await import('./audit.js')).verifyAudit(options)));
   audit
@@ -136,12 +107,12 @@ function addAuditCommands(program: Command, exit: (code: number) => void): void 
         .choices(['ndjson', 'csv'])
         .default('ndjson'),
     )
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option(...URL_OPTION)
     .action(async (options: ExportAuditOptions) => (await import('./audit.js')).exportAudit(options));
   audit
     .command('checkpoint')
     .description('print the newest signed checkpoint; with --json the public key as well')
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option(...URL_OPTION)
     .option('--json', 'as JSON')
     .action(async (options: RemoteOptions) => (await import('./audit.js')).showCheckpoint(options));
 }
@@ -151,19 +122,19 @@ function addSecretCommands(program: Command): void {
   secrets
     .command('set <name>')
     .description('set a secret: its value is read from stdin, or asked for without echo')
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option(...URL_OPTION)
     .option('--json', 'as JSON')
     .action(async (name: string, options: RemoteOptions) => (await import('./secrets.js')).setSecret(name, options));
   secrets
     .command('list')
     .description('list names and dates; values are never shown')
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option(...URL_OPTION)
     .option('--json', 'as JSON')
     .action(async (options: RemoteOptions) => (await import('./secrets.js')).listSecrets(options));
   secrets
     .command('delete <name>')
     .description('forget a secret')
-    .option('--url <url>', 'a running server; SALLYPORT_KEY holds the key')
+    .option(...URL_OPTION)
     .option('--json', 'as JSON')
     .action(async (name: string, options: RemoteOptions) => (await import('./secrets.js')).deleteSecret(name, options));
   secrets
@@ -172,10 +143,6 @@ function addSecretCommands(program: Command): void {
     .option('--new-key-file <file>', 'where SECRETS_KEY is set: a file with the new key, 32 random bytes as base64 or hex')
     .option('--json', 'as JSON')
     .action(async (options: RotateOptions) => (await import('./secrets.js')).rotateKey(options));
-}
-
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }
 
 function explain(error: unknown): number {

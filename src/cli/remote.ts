@@ -21,7 +21,7 @@ export interface ServerCall {
  * @throws RemoteProblem what the server refused; CliFailure when it cannot be reached
  */
 export async function callServer<T>(url: string, path: string, init: ServerCall = {}): Promise<T> {
-  const response = await ask(url, path, init);
+  const response = await askServer(url, path, init);
   if (response.status === 204) return undefined as T;
   const body: unknown = await response.json().catch(() => {
     throw new CliFailure(`The server at ${url} answered ${response.status} without JSON: is it a Sallyport?`);
@@ -32,13 +32,14 @@ export async function callServer<T>(url: string, path: string, init: ServerCall 
 
 /** The same for what is too long to be held: its bytes as they come. */
 export async function streamFromServer(url: string, path: string): Promise<AsyncIterable<Uint8Array>> {
-  const response = await ask(url, path, {});
+  const response = await askServer(url, path, {});
   if (!response.ok) throw new RemoteProblem((await response.json()) as Problem);
   if (!response.body) throw new CliFailure(`The server at ${url} answered nothing.`);
   return response.body;
 }
 
-async function ask(url: string, path: string, init: ServerCall): Promise<Response> {
+/** The answer as it comes, refusals too. @throws CliFailure when there is none */
+export async function askServer(url: string, path: string, init: ServerCall): Promise<Response> {
   const key = remoteKey();
   if (!key) throw new CliFailure('SALLYPORT_KEY is not set: it holds the key for the server at --url.', 2);
   if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ''))

@@ -1,60 +1,47 @@
-import { GatewayError, type Problem, toProblem } from '../domain/errors.js';
 import { parseIdempotencyKey } from '../http/idempotency-key.js';
 import type { RunEnvelope } from '../runs/run-envelope.js';
-import type { RunRequest } from '../runs/run-request.js';
-import { isPlainWord, parseArguments } from './arguments.js';
-import { CliFailure, describeProblem, EXIT_REFUSED } from './cli-failure.js';
-import type { RunOptions } from './options.js';
-import { callServer, RemoteProblem } from './remote.js';
+import { CliFailure, EXIT_REFUSED } from './cli-failure.js';
+import type { RemoteOptions, RunOptions } from './options.js';
+import { callServer } from './remote.js';
 import type { RunResult } from './run-here.js';
-
-type Schema = Parameters<typeof parseArguments>[1];
+import { type Asked, askedFor, presentProblem, problemOf, requestAt, requestOf } from './run-requests.js';
 
 /** Runs one command, here or at a server; prints its output and passes its exit code on. */
 export async function run(name: string | undefined, words: readonly string[], options: RunOptions): Promise<number> {
-  if ((name === undefined) === (options.text === undefined))
-    throw new CliFailure('Give the name of a command, or --text with a phrase.', EXIT_REFUSED);
-  const result = await (options.url ? runAtServer(options.url, name, words, options) : runHere(name, words, options));
+  const result = await (options.plan === undefined
+    ? runAsked(askedFor(name, words, options), options)
+    : runPlan(options.plan, name, options));
   return 'run' in result ? presentRun(result.run, options) : presentProblem(result.problem, options);
 }
 
-async function runHere(name: string | undefined, words: readonly string[], { text, idempotencyKey }: RunOptions): Promise<RunResult> {
+async function runAsked(asked: Asked, options: RunOptions): Promise<RunResult> {
+  const { url, idempotencyKey } = options;
+  if (url) return runAtServer(url, () => requestAt(url, asked), options);
   // Loaded only where it is needed: a run at a server does without the rooms.
   const { runInRooms } = await import('./run-here.js');
-  return runInRooms((schema) => requestOf(name, parseArguments(words, schema), text), { name, idempotencyKey });
+  return runInRooms((schema) => requestOf(asked, schema), { name: asked.name, idempotencyKey });
 }
 
-async function runAtServer(url: string, name: string | undefined, words: readonly string[], options: RunOptions): Promise<RunResult> {
-  const { text, idempotencyKey } = options;
+function runPlan(planId: string, name: string | undefined, options: RunOptions): Promise<RunResult> {
+  if (name !== undefined || options.text !== undefined)
+    throw new CliFailure('--plan goes without a command and --text: the plan has them.', EXIT_REFUSED);
+  if (!options.url) throw new CliFailure('--plan takes the --url of the server that made the plan: it is kept nowhere else.', EXIT_REFUSED);
+  return runAtServer(options.url, () => Promise.resolve({ planId }), options);
+}
+
+async function runAtServer(url: string, request: () => Promise<unknown>, { idempotencyKey }: RunOptions): Promise<RunResult> {
   try {
     // The server says so too, but not every text can be sent as a header.
     parseIdempotencyKey(idempotencyKey);
     const headers: Record<string, string> = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
-    const args = parseArguments(words, await schemaAtServer(url, name ?? '', words));
-    return { run: await callServer<RunEnvelope>(url, '/run', { method: 'POST', body: requestOf(name, args, text), headers }) };
+    return { run: await callServer<RunEnvelope>(url, '/run', { method: 'POST', body: await request(), headers }) };
   } catch (error) {
-    if (error instanceof RemoteProblem) return { problem: error.problem };
-    if (error instanceof GatewayError) return { problem: toProblem(error, 'local') };
-    throw error;
+    return { problem: problemOf(error) };
   }
 }
 
-/** What the server says of the params, for words whose type matters. Whether there is such a command is for the run itself to say. */
-async function schemaAtServer(url: string, name: string, words: readonly string[]): Promise<Schema> {
-  if (!words.some(isPlainWord)) return {};
-  try {
-    return (await callServer<{ params: Schema }>(url, `/commands/${encodeURIComponent(name)}`)).params;
-  } catch (error) {
-    if (error instanceof RemoteProblem) return {};
-    throw error;
-  }
-}
-
-function requestOf(command: string | undefined, args: Record<string, unknown>, text: string | undefined): RunRequest {
-  return text === undefined ? { command, args } : { text };
-}
-
-function presentRun(run: RunEnvelope, { json }: RunOptions): number {
+/** Prints what came of a run. @returns its exit code */
+export function presentRun(run: RunEnvelope, { json }: RemoteOptions): number {
   if (json) process.stdout.write(`${JSON.stringify(run, null, 2)}\n`);
   else {
     process.stdout.write(run.stdout);
@@ -63,11 +50,6 @@ function presentRun(run: RunEnvelope, { json }: RunOptions): number {
     if (run.status !== 'succeeded' && run.status !== 'failed') process.stderr.write(`(${run.status.replace('_', ' ')})\n`);
     if (run.status === 'awaiting_approval') process.stderr.write(`${run.id} starts when somebody else approves it.\n`);
   }
-  return run.outcome?.kind === 'exited' ? run.outcome.code : 1;
-}
-
-function presentProblem(problem: Problem, { json }: RunOptions): number {
-  if (json) process.stdout.write(`${JSON.stringify(problem, null, 2)}\n`);
-  else process.stderr.write(`${describeProblem(problem)}\n`);
-  return EXIT_REFUSED;
+  if (run.outcome?.kind === 'exited') return run.outcome.code;
+  return run.status === 'succeeded' ? 0 : 1;
 }

@@ -9,6 +9,7 @@ import { CliFailure, EXIT_REFUSED, print } from './cli-failure.js';
 import type { RemoteOptions, RotateOptions } from './options.js';
 import { callServer } from './remote.js';
 import { readSecret } from './secret-input.js';
+import { withStore } from './with-store.js';
 
 const MANAGER = { principal: LOCAL_PRINCIPAL, requestId: 'cli' };
 
@@ -63,11 +64,6 @@ function lineOf({ name, version, createdAt, updatedAt }: SecretSummary): string 
   return [name, `version ${version}`, `created ${createdAt}`, `set ${updatedAt}`].join('  ');
 }
 
-/** The rooms are loaded only where they are needed: a server's secrets are managed without them. */
-async function withRoom<Room, T>(room: new (...parts: never[]) => Room, work: (room: Room) => Promise<T>): Promise<T> {
-  const { withLocalRooms } = await import('./local.js');
-  return withLocalRooms(async ({ context, gateway }) => {
-    await gateway.openStore();
-    return work(context.get<Room>(room));
-  });
+function withRoom<Room, T>(room: new (...parts: never[]) => Room, work: (room: Room) => Promise<T>): Promise<T> {
+  return withStore(({ context }) => work(context.get<Room>(room)));
 }

@@ -1,10 +1,13 @@
 import type { AddressInfo } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
 import { loadSettings } from '../config/settings.js';
 import type { Settings } from '../config/settings.schema.js';
+import { SystemClock } from '../config/system-clock.js';
 import { Connections } from '../http/connections.js';
+import { addressesOf, SideDoors } from '../http/side-doors.js';
 import { loadRedaction } from '../load-redaction.js';
-import { createLogger } from '../logging/logger.js';
+import { createServerLogs } from '../logging/logger.js';
 import { localOrigin } from '../reload/reload.service.js';
 import { createServer, type Server } from '../server.js';
 import { CliFailure } from './cli-failure.js';
@@ -13,13 +16,23 @@ import { LISTEN_FAILURES } from './listen-failures.js';
 /** What answers get at least, to be sent, when the runs have ended. */
 const LAST_ANSWERS_MS = 1_000;
 
+/**
+ * V8 makes the objects of a literal old from the start when many of them have lived long. One that is made for a connection and for a
+ * request alike then makes everything old that it leads to: the whole request (ADR 0045).
+ */
+const ALL_ARE_BORN_YOUNG = '--no-allocation-site-pretenuring';
+
 /** Starts the gateway and stays until SIGTERM or SIGINT. */
 export async function serve(): Promise<void> {
+  setFlagsFromString(ALL_ARE_BORN_YOUNG);
   const loaded = loadSettings();
   const { settings } = loaded;
-  const logger = createLogger(settings, { fd: 1, redaction: loadRedaction(settings) });
-  const server = await createServer({ ...loaded, logger, ownsProcess: true });
+  const logs = createServerLogs(settings, { fd: 1, redaction: loadRedaction(settings), clock: new SystemClock() });
+  const { logger } = logs;
+  const server = await createServer({ ...loaded, logger, logs, ownsProcess: true });
+  logs.start();
   const connections = new Connections(server.app.getHttpServer());
+  const sideDoors = new SideDoors(server.app.getHttpServer());
   const hurry = new AbortController();
   let drainedBy = 0;
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
@@ -38,15 +51,16 @@ export async function serve(): Promise<void> {
     const firstKey = bootstrap.kind === 'made' ? bootstrap.text : undefined;
     if (firstKey !== undefined) tellKey(firstKey);
     giveBackMemory();
-    await listen(server, settings);
+    await listen(server, settings, sideDoors);
     welcome(server, logger, firstKey, settings.TLS_CERT_FILE === undefined ? 'http' : 'https');
     started.resolve();
     await asked;
     drainedBy = performance.now() + settings.DRAIN_TIMEOUT;
     await server.gateway.drain(settings.DRAIN_TIMEOUT, hurry.signal);
   } finally {
-    await connections.end(() => server.app.close(), patience(drainedBy - performance.now(), hurry.signal));
+    await connections.end(() => closeDoors(server, sideDoors), patience(drainedBy - performance.now(), hurry.signal));
     await server.gateway.stop();
+    await logs.stop();
   }
   logger.info('stopped');
 }
@@ -75,13 +89,19 @@ function giveBackMemory(): void {
 }
 
 /** @throws CliFailure in words for what an operator can put right */
-async function listen({ app }: Server, { PORT, HOST }: Settings): Promise<void> {
+async function listen({ app }: Server, { PORT, HOST }: Settings, sideDoors: SideDoors): Promise<void> {
+  const [front, ...others] = addressesOf(HOST);
   try {
-    await app.listen(PORT, HOST);
+    await app.listen(PORT, front);
+    await sideDoors.open(others);
   } catch (error) {
     const reason = LISTEN_FAILURES[(error as NodeJS.ErrnoException).code ?? ''];
     throw reason === undefined ? error : new CliFailure(`Cannot listen on HOST ${HOST}, PORT ${PORT}: ${reason}.`);
   }
+}
+
+async function closeDoors({ app }: Server, sideDoors: SideDoors): Promise<void> {
+  await Promise.all([app.close(), sideDoors.close()]);
 }
 
 /** To people, on stdout beside the log and into no log line; before anything else can fail, for it is shown this once. */
@@ -114,6 +134,7 @@ function welcome({ app, gateway }: Server, logger: Logger, firstKey: string | un
 function dieOnSurprise({ gateway }: Server, logger: Logger): void {
   const die = (error: unknown) => {
     logger.fatal({ err: error }, 'an error that nobody handled: stopping');
+    gateway.parts.errors.report({ name: 'unhandled', error });
     process.exitCode = 70;
     void gateway.stop().finally(() => process.exit(70));
   };

@@ -48,7 +48,7 @@ export class ArgumentCheck {
     this.jsonSchema = jsonSchema;
   }
 
-  /** @throws GatewayError `invalid_arguments` with one entry per mistake, paths relative to the arguments */
+  /** @throws GatewayError `invalid_arguments` with one entry per mistake, paths as in a request: `args.count` */
   async check(raw: unknown): Promise<ValidArguments> {
     const given = raw === undefined ? {} : raw;
     if (!isPlainObject(given)) throw invalidArguments([{ path: '', message: 'expected an object' }]);
@@ -79,14 +79,12 @@ export class ArgumentCheck {
   }
 }
 
-/** A refusal of arguments; its text says how many mistakes there are, its entries which. */
+/** A refusal of arguments; its text says how many mistakes there are, its entries which. @param errors paths relative to the arguments */
 export function invalidArguments(errors: readonly FieldError[]): GatewayError {
   return new GatewayError(
     'invalid_arguments',
     errors.length === 1 ? 'One argument is not as declared.' : `${errors.length} arguments are not as declared.`,
-    {
-      errors,
-    },
+    { errors: errors.map(({ path, message }) => ({ path: path === '' ? 'args' : `args.${path}`, message })) },
   );
 }
 

@@ -3,14 +3,18 @@ import { constants } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
+import type { BreakerPolicy } from '../domain/resilience.js';
 import { readCatalogueFile, type CatalogueFile } from './catalogue-file.js';
 import { CatalogueMistakes, compareFindings, type CatalogueFinding, type Finding } from './catalogue-mistakes.js';
 import { commandNameSchema, commandSchema, type CommandDeclaration } from './catalogue-schema.js';
 import { compileCommand, type CompiledCommand, type CompilerOptions } from './command-compiler.js';
 import { declarationMistakes } from './declaration-rules.js';
 import { safeFolders } from './executables.js';
+import { executorOf } from './executor-kind.js';
+import { addressed } from './http-variables.js';
 import { parsePhrase, shapeOf } from './phrase-text.js';
 import { programWarning } from './scripts.js';
+import { breakerNameOf, resolveBreakers } from './shared-breakers.js';
 import { resolveSurroundings, type Host } from './surroundings.js';
 
 const MAX_FILE_BYTES = 1024 ** 2;
@@ -39,6 +43,8 @@ export interface LoadedCatalogue {
 interface Declared {
   readonly name: string;
   readonly declaration: CommandDeclaration;
+  /** Why it cannot be run as this host is set up. */
+  readonly off?: string;
   place(finding: Finding): CatalogueFinding;
 }
 
@@ -49,8 +55,10 @@ interface Declared {
 export async function loadCatalogue(options: LoaderOptions): Promise<LoadedCatalogue> {
   const notes = { mistakes: [] as CatalogueFinding[], warnings: [] as CatalogueFinding[] };
   const declared = await readDeclarations(options, notes);
-  notes.mistakes.push(...duplicateNames(declared), ...collidingPhrases(declared));
-  const commands = await compileAll(declared, options, notes);
+  const { breakers, mistakes } = resolveBreakers(declared);
+  notes.mistakes.push(...duplicateNames(declared), ...collidingPhrases(declared), ...mistakes);
+  const breakerOf = ({ name, declaration }: Declared) => breakers.get(breakerNameOf(name, declaration) ?? '') ?? null;
+  const commands = await compileAll(declared, { ...options, breakerOf }, notes);
   if (notes.mistakes.length > 0) throw new CatalogueMistakes(notes.mistakes.sort(compareFindings));
   const digest = hash('sha256', commands.map(({ name, version }) => `${name} ${version}\n`).join(''));
   return { commands, warnings: notes.warnings.sort(compareFindings), digest };
@@ -61,7 +69,8 @@ interface Notes {
   readonly warnings: CatalogueFinding[];
 }
 
-async function readDeclarations({ directory, workingDirectory, builtins }: LoaderOptions, notes: Notes): Promise<readonly Declared[]> {
+async function readDeclarations(options: LoaderOptions, notes: Notes): Promise<readonly Declared[]> {
+  const { directory, workingDirectory } = options;
   const shown = (file: string) => {
     const way = relative(workingDirectory, file);
     return way === '' || way.startsWith('..') ? file : way;
@@ -83,7 +92,7 @@ async function readDeclarations({ directory, workingDirectory, builtins }: Loade
       continue;
     }
     if (found.anyoneMayWrite) notes.warnings.push(aboutWhole(file, 'any user of this host may change this file'));
-    const { declared, mistakes } = declarationsOf(readCatalogueFile(found.text), shown(file), builtins);
+    const { declared, mistakes } = declarationsOf(readCatalogueFile(found.text), shown(file), options);
     all.push(...declared);
     notes.mistakes.push(...mistakes);
   }
@@ -112,7 +121,7 @@ const outerSchema = z.strictObject(
 );
 
 /** The well-formed declarations of one file, and the mistakes of all of them. */
-function declarationsOf(source: CatalogueFile, file: string, builtins: readonly string[]) {
+function declarationsOf(source: CatalogueFile, file: string, options: Pick<LoaderOptions, 'builtins' | 'variable'>) {
   const place = ({ path, message }: Finding): CatalogueFinding => ({ file, ...source.locate(path), path: path.join('.'), message });
   const mistakes: CatalogueFinding[] = source.problems.map(({ line, column, message }) => ({ file, line, column, path: '', message }));
   const declared: Declared[] = [];
@@ -124,9 +133,10 @@ function declarationsOf(source: CatalogueFile, file: string, builtins: readonly 
     const inner = commandSchema.safeParse(content);
     const nameIssues = commandNameSchema.safeParse(name).error?.issues ?? [];
     const found = [...nameIssues.map(({ message }) => ({ path: [], message })), ...(inner.error?.issues ?? []).flatMap(findingsOf)];
-    if (inner.success) found.push(...declarationMistakes(inner.data, builtins));
+    const whole = inner.success ? addressed(inner.data, options.variable) : undefined;
+    if (whole) found.push(...('mistake' in whole ? [whole.mistake] : declarationMistakes(whole.declaration, options.builtins)));
     mistakes.push(...found.map(placeInside));
-    if (inner.success && found.length === 0) declared.push({ name, declaration: inner.data, place: placeInside });
+    if (whole && 'declaration' in whole && found.length === 0) declared.push({ name, ...whole, place: placeInside });
   }
   return { declared, mistakes };
 }
@@ -165,14 +175,24 @@ function collidingPhrases(declared: readonly Declared[]): readonly CatalogueFind
   );
 }
 
-async function compileAll(declared: readonly Declared[], options: LoaderOptions, notes: Notes): Promise<readonly CompiledCommand[]> {
+interface CompileOptions extends LoaderOptions {
+  readonly breakerOf: (declared: Declared) => BreakerPolicy | null;
+}
+
+async function compileAll(declared: readonly Declared[], options: CompileOptions, notes: Notes): Promise<readonly CompiledCommand[]> {
   const host: Host = { ...options, folders: await safeFolders(options.variable('PATH') ?? '/usr/local/bin:/usr/bin:/bin') };
   const commands: CompiledCommand[] = [];
-  for (const { name, declaration, place } of declared) {
+  for (const one of declared) {
+    const { name, declaration, place } = one;
     const resolution = await resolveSurroundings(declaration, host);
     if (resolution.kind === 'mistaken') notes.mistakes.push(...resolution.mistakes.map(place));
     else if (resolution.kind === 'absent') notes.warnings.push(place(resolution.finding));
-    else commands.push(compileCommand(name, declaration, resolution.surroundings, options));
+    else {
+      const off = one.off === undefined ? options.off : { ...options.off, [executorOf(declaration)]: one.off };
+      commands.push(
+        compileCommand(name, declaration, { ...resolution.surroundings, breaker: options.breakerOf(one) }, { ...options, off }),
+      );
+    }
     notes.warnings.push(...warningsOf(declaration).map(place));
   }
   return commands.sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { commandOf, refusalsOf, temporaryFolder } from '../../test/kit/catalogue-of.js';
+import { catalogueFolder, commandOf, mistakesOf, refusalsOf, temporaryFolder } from '../../test/kit/catalogue-of.js';
+import { FAILURE_KINDS } from '../domain/failure.js';
 import type { ProcessInvocation } from '../domain/command.js';
 import type { CompiledCommand } from './command-compiler.js';
 
@@ -35,11 +36,40 @@ describe('a command', () => {
     expect(await commandOf({ exec: ['echo'], ...declared })).toMatchObject({
       timeoutMs: 2_000,
       limits: { concurrent: 2, rate: { count: 30, windowMs: 60_000 }, outputBytes: 1_024 },
-      retry: { attempts: 3 },
-      breaker: 'b',
+      retry: { attempts: 3, delayMs: 100, maxDelayMs: 1_000, budgetMs: null, attemptTimeoutMs: null, on: FAILURE_KINDS },
+      breaker: { name: 'b', failures: 5, recoveryMs: 30_000, probes: 1, concurrent: null, on: FAILURE_KINDS },
       cacheMs: 5_000,
       parse: 'json',
     });
+  });
+
+  it('shares a breaker with others by its name; one of them says what it is like', async () => {
+    const named = (name: string, breaker: unknown) =>
+      `  ${name}: ${JSON.stringify({ summary: 's', effect: 'read', exec: ['echo'], breaker })}\n`;
+    const { catalogue } = catalogueFolder(
+      `commands:\n${named('a', 'git')}${named('b', { name: 'git', failures: 2, recovery: '1min', on: ['timeout'] })}${named('c', {})}`,
+    );
+    await catalogue.reload();
+    const git = { name: 'git', failures: 2, recoveryMs: 60_000, probes: 1, concurrent: null, on: ['timeout'] };
+    expect([catalogue.get('a')?.breaker, catalogue.get('b')?.breaker]).toEqual([git, git]);
+    expect(catalogue.get('c')?.breaker).toMatchObject({ name: 'c', failures: 5 });
+    expect(await mistakesOf(`commands:\n${named('a', { name: 'git' })}${named('b', { name: 'git' })}`)).toEqual([
+      expect.stringContaining('a says already what the breaker git is like'),
+    ]);
+  });
+
+  it.each([
+    [{ retry: { attempts: 2, budget: '31s' }, timeout: '30s' }, 'retry.budget: is longer than the timeout of the whole'],
+    [{ retry: { attempts: 2, timeout: '31s' }, timeout: '30s' }, 'retry.timeout: is longer than the timeout of the whole'],
+    [{ retry: { attempts: 2, delay: '2s' } }, 'retry.delay: is longer than maxDelay'],
+    [{ retry: { attempts: 6 } }, 'retry.attempts: '],
+    [{ retry: { attempts: 2, on: ['bad luck'] } }, 'retry.on.0: expected one of never_started, refused'],
+    [{ breaker: { failures: 0 } }, 'breaker.failures: Too small'],
+    [{ retry: { attempts: 2 }, idempotent: false }, 'retry: only a command that reads or is idempotent may be retried'],
+    [{ fallback: 'stale' }, 'fallback: needs a cache to take the result from'],
+  ])('has no place for %j', async (declared, mistake) => {
+    const body = JSON.stringify({ summary: 's', effect: 'read', exec: ['echo'], ...declared });
+    expect((await mistakesOf(`commands:\n  test: ${body}\n`)).join('\n')).toContain(mistake);
   });
 
   it('starts its program by absolute path, with an environment made from nothing (T43)', async () => {
@@ -134,8 +164,9 @@ describe('a command', () => {
         { path: expect.any(String), message: 'is not a param of this command' },
       ]);
     }
-    expect(await refusalsOf(command, { ['x'.repeat(10_000)]: 1 })).toEqual([{ path: '?', message: 'is not a param of this command' }]);
-    for (const args of [null, [], 'a', 5]) expect(await refusalsOf(command, args)).toEqual([{ path: '', message: 'expected an object' }]);
+    expect(await refusalsOf(command, { ['x'.repeat(10_000)]: 1 })).toEqual([{ path: 'args.?', message: 'is not a param of this command' }]);
+    for (const args of [null, [], 'a', 5])
+      expect(await refusalsOf(command, args)).toEqual([{ path: 'args', message: 'expected an object' }]);
     expect(({} as Record<string, unknown>)['a']).toBeUndefined();
     const bare = await commandOf({ exec: ['echo'] });
     for (const args of [null, [], 'a', JSON.parse('{"__proto__":1}')]) expect(await refusalsOf(bare, args)).toHaveLength(1);
@@ -147,8 +178,8 @@ describe('a command', () => {
       params: { a: { type: 'integer' }, b: { type: 'enum', values: ['x'] } },
     });
     expect(await refusalsOf(command, { a: 'no', b: 'no' })).toEqual([
-      { path: 'a', message: 'expected a whole number of at least 0' },
-      { path: 'b', message: 'expected one of x' },
+      { path: 'args.a', message: 'expected a whole number of at least 0' },
+      { path: 'args.b', message: 'expected one of x' },
     ]);
   });
 
@@ -156,10 +187,12 @@ describe('a command', () => {
     const json = { type: 'json', maxLength: 1_048_576 };
     const one = await commandOf({ exec: ['echo', '{a}'], params: { a: json } });
     expect(await refusalsOf(one, { a: 'x'.repeat(131_069) })).toEqual([]);
-    expect(await refusalsOf(one, { a: 'x'.repeat(131_070) })).toEqual([{ path: '', message: 'one of them is too large for a process' }]);
+    expect(await refusalsOf(one, { a: 'x'.repeat(131_070) })).toEqual([
+      { path: 'args', message: 'one of them is too large for a process' },
+    ]);
     expect(await refusalsOf(one, { a: '€'.repeat(50_000) })).toHaveLength(1);
     const many = await commandOf({ exec: ['echo', ...Array.from({ length: 9 }, () => '{a}')], params: { a: json } });
-    expect(await refusalsOf(many, { a: 'x'.repeat(130_000) })).toEqual([{ path: '', message: 'are too large together for a process' }]);
+    expect(await refusalsOf(many, { a: 'x'.repeat(130_000) })).toEqual([{ path: 'args', message: 'are too large together for a process' }]);
   });
 
   it('names equal calls alike, and never a secret in clear (T62)', async () => {

@@ -3,11 +3,18 @@ import type { SandboxProfile } from '../domain/sandbox.js';
 import { trippedBy } from '../tripwire/tripwire.js';
 import type { Finding } from './catalogue-mistakes.js';
 import type { CommandDeclaration, ExecElement } from './catalogue-schema.js';
+import { agentRule } from './agent-section.js';
 import { variableRefusal } from './environment.js';
+import { startsProgram } from './executor-kind.js';
 import { secretMistakes } from './kept-secrets.js';
+import { knowledgeRule } from './knowledge-section.js';
+import { llmRule } from './llm-section.js';
+import { noProgramRule } from './no-program-rule.js';
+import { obsRule } from './obs-section.js';
 import { defaultOf, isRequired, typeOf, type ParamDeclaration } from './param-types.js';
 import type { ParamUse } from './param-type.js';
 import { parsePhrase, slotsOf } from './phrase-text.js';
+import { httpRule } from './http-rules.js';
 import { riskRule } from './risk-rule.js';
 import { announcesCode, isCodeRunner } from './scripts.js';
 import { paramsIn, parseElement, parsePlaceholder, valuesIn, type Template } from './templates.js';
@@ -42,7 +49,14 @@ export function templatesOf(declaration: CommandDeclaration): readonly Template[
 const RULES: readonly ((declaration: CommandDeclaration, builtins: readonly string[]) => readonly Finding[])[] = [
   executorRule,
   builtinRule,
+  noProgramRule,
+  knowledgeRule,
+  llmRule,
+  httpRule,
+  agentRule,
+  obsRule,
   repetitionRule,
+  timesRule,
   argvRule,
   codeRule,
   tripwireRule,
@@ -61,29 +75,34 @@ export function declarationMistakes(declaration: CommandDeclaration, builtins: r
   return RULES.flatMap((rule) => rule(declaration, builtins));
 }
 
-function executorRule({ exec, script, builtin }: CommandDeclaration): readonly Finding[] {
-  const given = [exec, script, builtin].filter((executor) => executor !== undefined).length;
-  return given === 1 ? [] : [{ path: [], message: 'expected exactly one of exec, script, builtin' }];
+function executorRule({ exec, script, builtin, http, knowledge, llm, obs }: CommandDeclaration): readonly Finding[] {
+  const given = [exec, script, builtin, http, knowledge, llm, obs].filter((executor) => executor !== undefined).length;
+  return given === 1 ? [] : [{ path: [], message: 'expected exactly one of exec, script, builtin, http, knowledge, llm, obs' }];
 }
 
-function builtinRule(declaration: CommandDeclaration, builtins: readonly string[]): readonly Finding[] {
-  const { builtin, env, cwd, stdin, params } = declaration;
-  if (builtin === undefined) return [];
+function builtinRule({ builtin }: CommandDeclaration, builtins: readonly string[]): readonly Finding[] {
+  if (builtin === undefined || builtins.includes(builtin)) return [];
+  return [{ path: ['builtin'], message: `expected one of ${builtins.join(', ')}` }];
+}
+
+/** Times that lie within others. */
+function timesRule({ retry, timeout, builtin, breaker }: CommandDeclaration): readonly Finding[] {
   const out: Finding[] = [];
-  if (!builtins.includes(builtin)) out.push({ path: ['builtin'], message: `expected one of ${builtins.join(', ')}` });
-  if (Object.keys(env).length > 0) out.push({ path: ['env'], message: 'has no meaning for a builtin' });
-  if (cwd !== undefined) out.push({ path: ['cwd'], message: 'has no meaning for a builtin' });
-  if (stdin !== undefined) out.push({ path: ['stdin'], message: 'has no meaning for a builtin' });
-  for (const [name, param] of Object.entries(params)) {
-    if (param.type === 'secret' || goesToFile(param))
-      out.push({ path: ['params', name], message: 'a builtin takes neither secrets nor files' });
-  }
+  const tooLong = (key: 'budget' | 'timeout', most: number | undefined, what: string) => {
+    if (most !== undefined && (retry?.[key] ?? 0) > most) out.push({ path: ['retry', key], message: `is longer than ${what}` });
+  };
+  tooLong('budget', timeout, 'the timeout of the whole');
+  tooLong('timeout', timeout, 'the timeout of the whole');
+  if (retry && retry.delay > retry.maxDelay) out.push({ path: ['retry', 'delay'], message: 'is longer than maxDelay' });
+  if (builtin !== undefined && (retry || breaker !== undefined))
+    out.push({ path: [retry ? 'retry' : 'breaker'], message: 'has no meaning for a builtin' });
   return out;
 }
 
 /** What may be done more than once, or not at all because it was done before. */
-function repetitionRule({ effect, idempotent, retry, cache, params, approval }: CommandDeclaration): readonly Finding[] {
+function repetitionRule({ effect, idempotent, retry, cache, fallback, params, approval }: CommandDeclaration): readonly Finding[] {
   const out: Finding[] = [];
+  if (fallback !== undefined && cache === undefined) out.push({ path: ['fallback'], message: 'needs a cache to take the result from' });
   if (retry && !(idempotent ?? effect === 'read'))
     out.push({ path: ['retry'], message: 'only a command that reads or is idempotent may be retried' });
   if (cache !== undefined && effect !== 'read')
@@ -142,13 +161,11 @@ function tripwireRule({ exec, script, tripwire }: CommandDeclaration): readonly 
 }
 
 /** What would have no effect is a mistake, not a wish. */
-function sandboxRule({ builtin, sandbox, effect }: CommandDeclaration): readonly Finding[] {
+function sandboxRule(declaration: CommandDeclaration): readonly Finding[] {
+  const { sandbox, effect } = declaration;
+  if (!startsProgram(declaration)) return [];
   const { profile, read, write } = sandbox;
   const at = (key: string, message: string): Finding => ({ path: ['sandbox', key], message });
-  if (builtin !== undefined)
-    return profile === undefined && read.length + write.length === 0
-      ? []
-      : [{ path: ['sandbox'], message: 'has no meaning for a builtin' }];
   const effective = profileOf(profile, effect);
   if (effective === 'host')
     return read.length + write.length === 0
@@ -195,7 +212,7 @@ function paramRule(declaration: CommandDeclaration): readonly Finding[] {
     if (fallback === undefined) return out;
     if (param.optional) out.push({ path: [...path, 'optional'], message: 'a param with a default is optional already' });
     const message =
-      mistakes.length > 0 || param.type === 'path'
+      mistakes.length > 0 || param.type === 'path' || param.type === 'folder'
         ? undefined
         : typeOf(param).value(param, use).safeParse(fallback).error?.issues[0]?.message;
     if (message !== undefined) out.push({ path: [...path, 'default'], message });
@@ -205,7 +222,7 @@ function paramRule(declaration: CommandDeclaration): readonly Finding[] {
 
 /** Each param must arrive somewhere, and only where its type may go. */
 function deliveryRule(declaration: CommandDeclaration): readonly Finding[] {
-  if (declaration.builtin !== undefined) return [];
+  if (!startsProgram(declaration)) return [];
   const templates = templatesOf(declaration);
   const [values, named] = [valuesIn(templates), paramsIn(templates)];
   const inEnv = Object.values(declaration.env).map(parsePlaceholder);

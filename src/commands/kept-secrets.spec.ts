@@ -94,6 +94,16 @@ describe('secrets in a declaration', () => {
     ],
     ['for a builtin', ['builtin: greet', 'secrets: { A: { env: true } }'], ['secrets: a builtin takes no secrets']],
     [
+      'for a question to a model',
+      ['llm: { prompt: hello }', 'secrets: { A: { env: true } }'],
+      ['secrets: a question to a language model takes no secrets'],
+    ],
+    [
+      'for a request to OBS',
+      ['obs: { request: GetVersion }', 'secrets: { A: { env: true } }'],
+      ['secrets: a request to OBS takes no secrets'],
+    ],
+    [
       'of a small name',
       ['exec: [echo]', 'secrets: { token: { env: true } }'],
       ['secrets.token: expected a name such as GITHUB_TOKEN: capitals, digits and _, at most 64 characters'],
@@ -101,22 +111,22 @@ describe('secrets in a declaration', () => {
     [
       'two ways at once',
       ['exec: [echo]', 'secrets: { A: { env: true, stdin: true } }'],
-      ['secrets.A: expected { env: true }, { env: NAME }, { stdin: true } or { file: true }'],
+      ['secrets.A: expected { env: true }, { env: NAME }, { stdin: true }, { file: true } or { request: true }'],
     ],
     [
       'no way',
       ['exec: [echo]', 'secrets: { A: {} }'],
-      ['secrets.A: expected { env: true }, { env: NAME }, { stdin: true } or { file: true }'],
+      ['secrets.A: expected { env: true }, { env: NAME }, { stdin: true }, { file: true } or { request: true }'],
     ],
     [
       'by argv',
       ['exec: [echo]', 'secrets: { A: { argv: true } }'],
-      ['secrets.A: expected { env: true }, { env: NAME }, { stdin: true } or { file: true }'],
+      ['secrets.A: expected { env: true }, { env: NAME }, { stdin: true }, { file: true } or { request: true }'],
     ],
     [
       'with its value',
       ['exec: [echo]', 'secrets: { A: hunter22 }'],
-      ['secrets.A: expected { env: true }, { env: NAME }, { stdin: true } or { file: true }'],
+      ['secrets.A: expected { env: true }, { env: NAME }, { stdin: true }, { file: true } or { request: true }'],
     ],
   ])('are a mistake %s', async (_what, lines, expected) => {
     expect(await mistakes(...lines)).toEqual(expected);

@@ -3,6 +3,7 @@ import type { SecretName } from '../domain/secret.js';
 import { textsToMask } from '../secrets/secret-value.js';
 import type { Finding } from './catalogue-mistakes.js';
 import type { CommandDeclaration } from './catalogue-schema.js';
+import { nounOf, startsProgram } from './executor-kind.js';
 import { variableRefusal } from './environment.js';
 import type { Placement } from './secret-placement.js';
 
@@ -29,10 +30,10 @@ function variableOf(name: SecretName, { env }: Extract<Placement, { env: unknown
 
 /** Every mistake in a command's `secrets`. `inArgv`: names whose placeholders stand in argv. */
 export function secretMistakes(declaration: CommandDeclaration, inArgv: readonly string[]): readonly Finding[] {
-  const { secrets, builtin, cache } = declaration;
+  const { secrets, cache } = declaration;
   const names = Object.keys(secrets);
   if (names.length === 0) return [];
-  if (builtin !== undefined) return [{ path: ['secrets'], message: 'a builtin takes no secrets' }];
+  if (!startsProgram(declaration) && !declaration.http) return [{ path: ['secrets'], message: `${nounOf(declaration)} takes no secrets` }];
   const cached: readonly Finding[] =
     cache === undefined ? [] : [{ path: ['cache'], message: 'results that depend on a secret may not be cached' }];
   return [...cached, ...names.flatMap((name) => placementMistakes(name, declaration, inArgv))];
@@ -42,6 +43,9 @@ function placementMistakes(name: SecretName, declaration: CommandDeclaration, in
   const placement = declaration.secrets[name];
   const at = (message: string | undefined): readonly Finding[] => (message === undefined ? [] : [{ path: ['secrets', name], message }]);
   if (placement === undefined) return [];
+  const isHttp = declaration.http !== undefined;
+  if ('request' in placement) return at(isHttp ? undefined : 'only an http command has a request');
+  if (isHttp) return at('expected { request: true }: an http command starts no program');
   if ('file' in placement) return at(inArgv.includes(name) ? undefined : 'goes via a file: its placeholder belongs into argv');
   if (inArgv.includes(name)) return at('a secret never stands in argv: use { file: true }, and its path does');
   return at('env' in placement ? variableMistake(variableOf(name, placement), declaration) : stdinMistake(declaration));

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { commandOf, refusalsOf, temporaryFolder } from '../../test/kit/catalogue-of.js';
+import { commandOf, mistakesOf, refusalsOf, temporaryFolder } from '../../test/kit/catalogue-of.js';
 import type { ProcessInvocation } from '../domain/command.js';
 import { PARAM_TYPES, type ParamTypeName } from './param-types.js';
 
@@ -53,6 +53,14 @@ const RULES: Record<ParamTypeName, { declaration: object; takes: readonly (reado
       ['new', join(root, 'new')],
     ],
     refuses: ['', '..', '/etc', 'a\0b', 'a\nb', '\udfff', '-rf', 5, 'x'.repeat(5_000)],
+  },
+  folder: {
+    declaration: { folders: { here: root, there: join(root, 'dir') } },
+    takes: [
+      ['here', root],
+      ['there', join(root, 'dir')],
+    ],
+    refuses: ['dir', '.', '..', root, '/etc', 'HERE', '', 'toString', '__proto__', 5, null],
   },
   url: {
     declaration: { hosts: ['*'] },
@@ -131,13 +139,13 @@ describe('every type of param (T02)', () => {
     const command = await withParam(type);
     for (const value of RULES[type].refuses) {
       const refusals = await refusalsOf(command, { x: value });
-      expect([value, refusals.map(({ path }) => path)]).toEqual([value, expect.arrayContaining(['x'])]);
+      expect([value, refusals.map(({ path }) => path)]).toEqual([value, expect.arrayContaining(['args.x'])]);
       if (typeof value === 'string' && value.length > 4) expect(JSON.stringify(refusals)).not.toContain(value);
     }
   });
 
-  it.each(types)('%s is required unless declared otherwise', async (type) => {
-    expect(await refusalsOf(await withParam(type), {})).toEqual([{ path: 'x', message: 'required' }]);
+  it.each(types.filter((type) => type !== 'folder'))('%s is required unless declared otherwise', async (type) => {
+    expect(await refusalsOf(await withParam(type), {})).toEqual([{ path: 'args.x', message: 'required' }]);
     expect(await refusalsOf(await withParam(type, { optional: true }), {})).toEqual([]);
   });
 
@@ -207,5 +215,48 @@ describe('a pattern (T03)', () => {
     const start = performance.now();
     await refusalsOf(command, { x: `${'a'.repeat(50_000)}!` });
     expect(performance.now() - start).toBeLessThan(2_000);
+  });
+});
+
+describe('folders by name', () => {
+  const other = temporaryFolder();
+  const variable = (name: string) => ({ PATH: '/usr/bin:/bin', LIST: `here=${root}, there=${other}`, ONE: other })[name];
+  const of = (folders: unknown, more: object = {}) => ({ exec: ['echo', '{x}'], params: { x: { type: 'folder', folders, ...more } } });
+  const mistakes = (declaration: object) =>
+    mistakesOf(JSON.stringify({ commands: { test: { summary: 'Test', effect: 'read', ...declaration } } }), { variable });
+
+  it.each([
+    ['a list in a variable', '${LIST}', 'here', root],
+    ['a list in a default', `\${NONE:-first=${other}}`, 'first', other],
+    ['a mapping with a variable', { one: '${ONE}', here: root }, 'one', other],
+  ])('may be %s, and the first is the default', async (_, folders, name, place) => {
+    const command = await commandOf(of(folders), { variable });
+    const { args, invocation } = await command.prepare({});
+    expect([args, (invocation as ProcessInvocation).argv]).toEqual([{ x: name }, ['echo', place]]);
+    expect(command.example).toEqual({ x: name });
+  });
+
+  it('are shown in the sandbox, all of them', async () => {
+    expect((await commandOf(of('${LIST}'), { variable })).container.read).toEqual([root, other].sort());
+  });
+
+  it('have a default other than the first if that is said', async () => {
+    expect((await (await commandOf(of('${LIST}', { default: 'there' }), { variable })).prepare({})).args).toEqual({ x: 'there' });
+    expect(await mistakes(of('${LIST}', { default: 'nowhere' }))).toContainEqual(
+      expect.stringMatching(/params\.x\.default: expected one of/),
+    );
+  });
+
+  it.each([
+    ['no list', 'nothing', /expected folders as name=folder/],
+    ['a name twice', `a=${root},a=${root}`, /each name once/],
+    ['a name of digits', `1=${root}`, /expected folders as name=folder/],
+    ['a variable that is not set', '${NONE}', /NONE is not set/],
+    ['a folder that is not there', 'a=/nowhere/at/all', /a folder that exists/],
+    ['a folder of the kernel', 'a=/proc/self', /folder of the kernel/],
+    ['a file', 'a=/etc/passwd', /a folder that exists/],
+    ['a bad name in a mapping', { '../x': root }, /expected folders by name/],
+  ])('are a mistake with %s', async (_, folders, mistake) => {
+    expect(await mistakes(of(folders))).toContainEqual(expect.stringMatching(mistake));
   });
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { firstFolder, folderParam } from './folder-param.js';
 import { durationParam, integerParam, numberParam } from './number-params.js';
 import type { ParamType } from './param-type.js';
 import { hostnameParam, jsonParam, pathParam, urlParam } from './place-params.js';
@@ -12,6 +13,7 @@ export const PARAM_TYPES = {
   boolean: booleanParam,
   enum: enumParam,
   path: pathParam,
+  folder: folderParam,
   url: urlParam,
   hostname: hostnameParam,
   duration: durationParam,
@@ -33,11 +35,12 @@ export function typeOf(declaration: ParamDeclaration): ParamType<ParamDeclaratio
 
 /** Whether a person may leave the param out. */
 export function isRequired(declaration: ParamDeclaration): boolean {
-  return !declaration.optional && defaultOf(declaration) === undefined;
+  return declaration.type !== 'folder' && !declaration.optional && defaultOf(declaration) === undefined;
 }
 
-/** The declared default; undefined when there is none. */
+/** The declared default, of folders the first one; undefined when there is none. */
 export function defaultOf(declaration: ParamDeclaration): unknown {
+  if (declaration.type === 'folder') return declaration.default ?? firstFolder(declaration);
   return 'default' in declaration ? declaration.default : undefined;
 }
 

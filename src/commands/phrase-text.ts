@@ -1,5 +1,5 @@
-/** A part of a phrase: a word that must be said, or a slot that takes the value of a param. */
-export type PhraseToken = { readonly word: string } | { readonly slot: string };
+/** A part of a phrase: a word that must be said, or a slot that takes the value of a param; the last one may take all words that are left. */
+export type PhraseToken = { readonly word: string } | { readonly slot: string; readonly rest: boolean };
 
 export interface Phrase {
   readonly tokens: readonly PhraseToken[];
@@ -11,10 +11,13 @@ const MAX_WORDS = 20;
 export function parsePhrase(text: string): Phrase | { readonly mistake: string } {
   const tokens: PhraseToken[] = [];
   for (const { text: token } of splitWords(text)) {
-    const slot = /^\{([A-Za-z][A-Za-z0-9_]*)\}$/.exec(token)?.[1];
-    if (slot === undefined && /[{}]/.test(token)) return { mistake: 'a slot must be a whole word, as {x}' };
-    tokens.push(slot === undefined ? { word: token.toLowerCase() } : { slot });
+    const [, slot, dots] = /^\{([A-Za-z][A-Za-z0-9_]*)(\.{3})?\}$/.exec(token) ?? [];
+    if (slot === undefined && /[{}]/.test(token))
+      return { mistake: 'a slot must be a whole word, as {x}, or as {x...} for all that is left' };
+    tokens.push(slot === undefined ? { word: token.toLowerCase() } : { slot, rest: dots !== undefined });
   }
+  if (tokens.slice(0, -1).some((token) => 'slot' in token && token.rest))
+    return { mistake: 'only the last slot may take all that is left' };
   if (!tokens.some((token) => 'word' in token)) return { mistake: 'expected at least one fixed word' };
   if (tokens.length > MAX_WORDS) return { mistake: `expected at most ${MAX_WORDS} words` };
   const slots = slotsOf({ tokens });
@@ -27,7 +30,7 @@ export function slotsOf({ tokens }: Phrase): readonly string[] {
 
 /** Phrases of the same shape mean the same texts. */
 export function shapeOf({ tokens }: Phrase): string {
-  return tokens.map((token) => ('slot' in token ? '{}' : token.word)).join(' ');
+  return tokens.map((token) => ('word' in token ? token.word : token.rest ? '{...}' : '{}')).join(' ');
 }
 
 /** A word of a text; a quoted one is never taken for a fixed word of a phrase. */

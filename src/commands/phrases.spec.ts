@@ -8,7 +8,8 @@ const log = { name: 'git.log', phrases: ['git log', 'git log of {repo}'], argume
 const last = { name: 'git.last', phrases: ['last {count} commits'], argumentFromText: numbers };
 const week = { name: 'git.week', phrases: ['last weekly commits'], argumentFromText: words };
 const greet = { name: 'greet', phrases: ['hello', 'hello {name}'], argumentFromText: words };
-const book = new PhraseBook([log, last, week, greet]);
+const ask = { name: 'ask', phrases: ['how do i {question...}', 'how do i look'], argumentFromText: words };
+const book = new PhraseBook([log, last, week, greet, ask]);
 const everything = () => true;
 
 const meaning = (text: string, visible: (command: { name: string }) => boolean = everything) => {
@@ -28,6 +29,10 @@ describe('phrases', () => {
     ['last weekly commits', ['git.week', {}]],
     ['hello Ada', ['greet', { name: 'Ada' }]],
     ['hello "Ada Lovelace"!', ['greet', { name: 'Ada Lovelace' }]],
+    ['How do I rotate a "lost key"?', ['ask', { question: 'rotate a lost key' }]],
+    ['how do I stop', ['ask', { question: 'stop' }]],
+    ['how do I look', ['ask', {}]],
+    ['how do I look into it', ['ask', { question: 'look into it' }]],
   ])('%j means %j', (text, expected) => {
     expect(meaning(text)).toEqual(expected);
   });

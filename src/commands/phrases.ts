@@ -25,10 +25,11 @@ interface Meaning<Subject> {
 class PhraseNode<Subject> {
   readonly words = new Map<string, PhraseNode<Subject>>();
   slot: PhraseNode<Subject> | undefined;
+  rest: PhraseNode<Subject> | undefined;
   meaning: Meaning<Subject> | undefined;
 
   next(token: PhraseToken): PhraseNode<Subject> {
-    if ('slot' in token) return (this.slot ??= new PhraseNode());
+    if ('slot' in token) return token.rest ? (this.rest ??= new PhraseNode()) : (this.slot ??= new PhraseNode());
     const known = this.words.get(token.word);
     if (known) return known;
     const node = new PhraseNode<Subject>();
@@ -39,8 +40,8 @@ class PhraseNode<Subject> {
 
 /**
  * All phrases as one tree of words. Case, white space and a closing mark do not matter; a fixed word wins over a slot, the first
- * difference deciding; a slot takes one word, or several in double quotes, that its param's type can read. The same text always means the
- * same. Work is bounded by the size of the tree, since each of its nodes can be reached by one way only.
+ * difference deciding; a slot takes one word, or several in double quotes, that its param's type can read; a last slot `{x...}` takes all
+ * words that are left, where nothing else fits. The same text always means the same. Work is bounded by the size of the tree, since each of its nodes can be reached by one way only.
  */
 export class PhraseBook<Subject extends Phrased> {
   private readonly root = new PhraseNode<Subject>();
@@ -84,8 +85,11 @@ export class PhraseBook<Subject extends Phrased> {
     const [word, ...rest] = words;
     if (word === undefined) return node.meaning && this.understand(node.meaning, taken, visible);
     const literal = word.quoted ? undefined : node.words.get(word.text.toLowerCase());
+    const all = () => words.map(({ text }) => text).join(' ');
     return (
-      (literal && this.match(literal, rest, taken, visible)) ?? (node.slot && this.match(node.slot, rest, [...taken, word.text], visible))
+      (literal && this.match(literal, rest, taken, visible)) ??
+      (node.slot && this.match(node.slot, rest, [...taken, word.text], visible)) ??
+      (node.rest?.meaning && this.understand(node.rest.meaning, [...taken, all()], visible))
     );
   }
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { jsonRefusal, parseJson } from './json-value.js';
 import { allowDash, commonKeys, expected, isLine, refusingDash, type ParamType } from './param-type.js';
 import { resolveInJail } from './path-jail.js';
-import { checkUrl } from './url-rules.js';
+import { checkUrl } from '../outgoing/url-rules.js';
 
 const MAX_PATH = 4_096;
 const MAX_URL = 2_048;

@@ -68,6 +68,7 @@ describe('the linter of command lines [P13]', () => {
 
   it.each([
     ['a pattern that lets anything through', '[ssh, host, "{x}"]', '{ type: string, pattern: ".*" }'],
+    ['a pattern that keeps some of it out', '[ssh, host, "{x}"]', '{ type: string, pattern: "[A-Za-z0-9=-]+" }'],
     ['an option that runs programs', '[tar, -xf, /tmp/x.tar, "--to-command={x}"]', '{ type: string }'],
     ['an option that writes', '[sort, "--output={x}", /srv/x]', '{ type: string }'],
     ['leave to begin with a dash', '[git, log, "{x}"]', '{ type: string, allowDash: true }'],

@@ -9,7 +9,10 @@ import { catalogueJsonSchema } from './catalogue-json-schema.js';
 
 const directory = resolve('commands');
 const repos = temporaryFolder();
-const variables: Record<string, string> = { PATH: '/usr/local/bin:/usr/bin:/bin', REPOS_ROOT: repos };
+const REPOSITORIES = { hostile: 'hostile', partial: 'partial', inner: 'hostile/inner' };
+const REPOS = Object.entries(REPOSITORIES).map(([name, folder]) => `${name}=${join(repos, folder)}`);
+const variables: Record<string, string> = { PATH: '/usr/local/bin:/usr/bin:/bin', REPOS: REPOS.join(',') };
+for (const folder of Object.values(REPOSITORIES)) mkdirSync(join(repos, folder), { recursive: true });
 const { catalogue } = catalogueFolder(undefined, { directory, variable: (name) => variables[name] });
 beforeAll(() => catalogue.reload());
 
@@ -22,9 +25,24 @@ async function run(name: string, args: object): Promise<{ status: number | null;
 
 describe('the shipped catalogue', () => {
   it('loads on a bare machine', async () => {
-    const { catalogue: bare } = catalogueFolder(undefined, { directory, variable: () => temporaryFolder() });
+    const { catalogue: bare } = catalogueFolder(undefined, {
+      directory,
+      variable: (name) => (['PATH', 'DOCS_ROOT'].includes(name) ? temporaryFolder() : undefined),
+    });
     await bare.reload();
-    expect(bare.all().map(({ name }) => name)).toEqual(['greet']);
+    const names = bare.all().map(({ name }) => name);
+    expect(names.filter((name) => !name.startsWith('obs.'))).toEqual([
+      'agents.assistant',
+      'greet',
+      'http.check',
+      'http.health',
+      'knowledge.answer',
+      'knowledge.refresh',
+      'knowledge.search',
+      'llm.ask',
+      'llm.classify',
+      'llm.summarise',
+    ]);
     expect(bare.warnings.length).toBeGreaterThan(5);
   });
 
@@ -35,8 +53,9 @@ describe('the shipped catalogue', () => {
     }
   });
 
-  it('only reads', () => {
-    expect(catalogue.all().filter(({ effect, role }) => effect !== 'read' || role !== 'operator')).toEqual([]);
+  it('only reads, but for what OBS is told, which is off until it is configured', () => {
+    const others = catalogue.all().filter(({ executor }) => executor !== 'obs');
+    expect(others.filter(({ effect, role }) => effect !== 'read' || role !== 'operator')).toEqual([]);
   });
 
   it.each([
@@ -45,8 +64,36 @@ describe('the shipped catalogue', () => {
     ['Good morning!', 'greet', {}],
     ['hi Ada', 'greet', { name: 'Ada' }],
     ['disk usage', 'system.disk', {}],
+    ['switch to scene Live on Stage', 'obs.switch', { scene: 'Live on Stage' }],
+    ['is the gateway up?', 'http.health', {}],
+    ['check the service', 'http.check', {}],
+    ['Ask the model why the sky is blue', 'llm.ask', { question: 'why the sky is blue' }],
+    ['summarise "one two" three', 'llm.summarise', { text: 'one two three' }],
   ])('understands %j', (text, name, args) => {
     expect(catalogue.resolveText(text, () => true)).toMatchObject({ kind: 'matched', command: { name }, args });
+  });
+
+  it('calls the own gateway at its port, whatever that is', async () => {
+    for (const [port, url] of [
+      [undefined, 'http://127.0.0.1:8080/health'],
+      ['8443', 'http://127.0.0.1:8443/health'],
+      ['0', 'http://127.0.0.1:0/health'],
+    ] as const) {
+      const { catalogue: one } = catalogueFolder(undefined, { directory, variable: (name) => (name === 'PORT' ? port : undefined) });
+      await one.reload();
+      expect((await one.get('http.health')?.prepare({}))?.invocation).toMatchObject({ kind: 'http', method: 'GET', url });
+    }
+  });
+
+  it('has a call that is off until its address is set, and says so', async () => {
+    const off = catalogue.get('http.check');
+    expect(off?.unavailable).toMatch(/has to set CHECK_URL/);
+    await expect(off?.prepare({})).rejects.toMatchObject({ code: 'executor_unavailable' });
+    const address = 'http://10.1.2.3:9000/health';
+    const { catalogue: set } = catalogueFolder(undefined, { directory, variable: (name) => (name === 'CHECK_URL' ? address : undefined) });
+    await set.reload();
+    expect(set.get('http.check')?.unavailable).toBeNull();
+    expect((await set.get('http.check')?.prepare({}))?.invocation).toMatchObject({ url: address });
   });
 
   it('hashes and counts a text from stdin', async () => {
@@ -116,7 +163,6 @@ const TRAPPED_SETTINGS = [
 /** A repository whose own files name a program at every place where git would run one, and that has something to show. */
 function hostileRepository(name: string): string {
   const folder = join(repos, name);
-  mkdirSync(folder);
   git(folder, 'init', '-q', '-b', 'main');
   for (const file of ['a.txt', 'b.long', 'c.weird', 'd.evil']) writeFileSync(join(folder, file), 'one\n');
   git(folder, 'add', '.');
@@ -219,8 +265,45 @@ describe('the shipped git commands (T05)', () => {
   });
 
   it('does not climb to a repository above', async () => {
-    mkdirSync(join(repos, 'hostile/inner'));
-    expect((await run('git.log', { repo: 'hostile/inner' })).status).toBe(128);
+    expect((await run('git.log', { repo: 'inner' })).status).toBe(128);
+  });
+
+  it('takes the first repository unless another is named', async () => {
+    expect((await run('git.log', {})).stdout).toBe((await run('git.log', { repo: 'hostile' })).stdout);
+    expect(catalogue.get('git.log')?.argumentsSchema).toMatchObject({
+      properties: { repo: { enum: Object.keys(REPOSITORIES), default: 'hostile' } },
+    });
+  });
+
+  it.each(['hostile/inner', '.', '..', '/etc', 'Hostile', `${repos}/hostile`, '--git-dir=x'])('knows no repository %j', async (repo) => {
+    for (const name of ['git.status', 'git.log', 'git.diff', 'git.branches', 'git.show']) {
+      const command = catalogue.get(name);
+      expect(command && (await refusalsOf(command, { repo }))).toEqual([
+        { path: 'args.repo', message: 'expected one of hostile, partial, inner' },
+      ]);
+    }
+  });
+
+  it.each([
+    ['git status of Partial', 'git.status', { repo: 'partial' }],
+    ['last 3 commits of inner?', 'git.log', { count: 3, repo: 'inner' }],
+    ['what has changed in hostile', 'git.status', { repo: 'hostile' }],
+    ['git show main~1 of partial', 'git.show', { ref: 'main~1', repo: 'partial' }],
+  ])('understands %j', (text, name, args) => {
+    expect(catalogue.resolveText(text, () => true)).toMatchObject({ kind: 'matched', command: { name }, args });
+  });
+
+  it('takes no name for a repository in a phrase that is none', () => {
+    expect(catalogue.resolveText('git status of ../etc', () => true)).toMatchObject({ kind: 'unmatched' });
+  });
+
+  it('share a breaker that no question opens, however wrong [H13]', () => {
+    const policies = catalogue
+      .all()
+      .filter(({ name }) => name.startsWith('git.'))
+      .map(({ breaker }) => breaker);
+    expect(policies).toHaveLength(5);
+    for (const policy of policies) expect(policy).toMatchObject({ name: 'git', on: ['timeout', 'never_started', 'lost'] });
   });
 
   it.each(['--upload-pack=x', '-p', '--output=x', 'HEAD --all', ':/x', '', 'a\nb'])('refuses %j as a ref (T04)', async (ref) => {

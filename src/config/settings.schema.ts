@@ -1,66 +1,31 @@
 import { z } from 'zod';
 import { SANDBOX_MODES } from '../domain/sandbox.js';
+import { isServiceAddress, parseLlmProviders } from './llm-providers.js';
 import { MASTER_KEY_EXPECTATION, parseMasterKey } from './master-key-text.js';
-import { parseDuration, parseRate, parseSize } from './units.js';
-
-/** A setting written as a word (`30s`, `1MiB`, `100/min`) and read as what it means. */
-function word<T>(parse: (text: string) => T | undefined, expectation: string) {
-  return z.string().transform((text, context): T => {
-    const value = parse(text);
-    if (value !== undefined) return value;
-    context.addIssue({ code: 'custom', message: `expected ${expectation}` });
-    return z.NEVER;
-  });
-}
-
-/** Timers wait 24.8 days at most and fire at once beyond that. */
-const LONGEST_DURATION_MS = 24 * 60 * 60 * 1000;
-const duration = (shortestMs: number) =>
-  word(
-    (text) => {
-      const value = parseDuration(text);
-      return value !== undefined && value >= shortestMs && value <= LONGEST_DURATION_MS ? value : undefined;
-    },
-    `a duration${shortestMs > 0 ? ' above zero' : ''} such as 200ms, 30s, 5min or 2h, at most 24h`,
-  );
-const size = word(parseSize, 'a size such as 64KiB or 1MiB');
-const rate = word(parseRate, 'a rate such as 100/min (per s, min, h or d)');
-const whole = (min: number, max: number) =>
-  word((text) => {
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
-    return value >= min && value <= max ? value : undefined;
-  }, `a whole number from ${min} to ${max}`);
-const flag = z.enum(['true', 'false'], { error: 'expected true or false' }).transform((text) => text === 'true');
-const choice = <const T extends readonly [string, ...string[]]>(...values: T) =>
-  z.enum(values, { error: `expected one of ${values.join(', ')}` });
-const list = z.string().transform((text) =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean),
-);
-const origins = list.refine((items) => items.every(isOrigin), {
-  error: 'expected exact origins such as https://ops.example.com, separated by commas',
-});
-const addresses = list.refine((items) => items.every(isAddressOrRange), {
-  error: 'expected addresses or CIDR ranges, separated by commas',
-});
-const hosts = list.refine((items) => items.every((item) => /^[A-Za-z0-9._-]{1,253}$|^[0-9A-Fa-f:.]{2,45}$/.test(item)), {
-  error: 'expected host names or addresses without ports, separated by commas',
-});
-const text = (expectation: string) => z.string({ error: `expected ${expectation}` }).min(1, { error: `expected ${expectation}` });
-
-const webAddress = z.string().refine((item) => /^https?:$/.test(URL.parse(item)?.protocol ?? ''), {
-  error: 'expected an address such as https://keeper.example.com/checkpoints',
-});
-
-function isOrigin(item: string): boolean {
-  return URL.canParse(item) && new URL(item).origin === item;
-}
-
-function isAddressOrRange(item: string): boolean {
-  return z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]).safeParse(item).success;
-}
+import { parseHeaders, parsePairs, parseRatio } from './pairs.js';
+import { parseRedisAddress } from './redis-address.js';
+import {
+  addresses,
+  choice,
+  chromaCollection,
+  chromaName,
+  collectorAddress,
+  dsn,
+  duration,
+  flag,
+  fraction,
+  hosts,
+  list,
+  obsAddress,
+  origins,
+  rate,
+  size,
+  sizeFrom,
+  text,
+  webAddress,
+  whole,
+  word,
+} from './setting-types.js';
 
 /** One setting: how it is read, its default as an operator would write it, what it is for. */
 export interface SettingDefinition<Schema extends z.ZodType = z.ZodType> {
@@ -83,7 +48,11 @@ function setting<Schema extends z.ZodType, Default extends string | null>(
 
 /** Every setting there is. `.env.example` and `docs/configuration.md` are generated from this table. */
 export const SETTINGS = {
-  HOST: setting(text('a host name or address'), '127.0.0.1', 'Address to listen on; loopback unless told otherwise'),
+  HOST: setting(
+    text('a host name or address'),
+    '127.0.0.1',
+    'Address to listen on; loopback unless told otherwise. `localhost`: both 127.0.0.1 and ::1',
+  ),
   PORT: setting(whole(0, 65_535), '8080', 'Port to listen on; 0 takes a free one'),
   DATA_DIR: setting(text('a folder'), './data', 'Folder of the database; created with mode 0700'),
   CATALOGUE_DIR: setting(text('a folder'), './commands', 'Folder of the catalogue files (*.yaml)'),
@@ -103,6 +72,17 @@ export const SETTINGS = {
   RATE_LIMIT_ENABLED: setting(flag, 'true', 'Whether requests are rate-limited'),
   RATE_LIMIT_PER_KEY: setting(rate, '100/min', 'Requests each key may make'),
   RATE_LIMIT_PER_ADDRESS: setting(rate, '300/min', 'Requests each address may make with valid keys, and as many without (IPv6 by /64)'),
+  REDIS_URL: setting(
+    word(parseRedisAddress, 'an address such as redis://:PASSWORD@cache:6379/0, or rediss:// for TLS, with %-encoded credentials'),
+    null,
+    'Redis in which all gateways that have the same one count rates together; without it each counts by itself',
+    true,
+  ),
+  RATE_LIMIT_WITHOUT_REDIS: setting(
+    choice('local', 'closed'),
+    'local',
+    'While that Redis is away: local: each gateway counts by itself; closed: runs are refused, those of admins excepted, and the rest is counted so',
+  ),
   CONNECTIONS_PER_ADDRESS: setting(
     whole(0, 1_000_000),
     '512',
@@ -118,6 +98,7 @@ export const SETTINGS = {
     'auto: contain programs with what the host offers, and say what is missing; require: refuse to start without; off: do not contain',
   ),
   MAX_CONCURRENT_RUNS: setting(whole(1, 10_000), '64', 'Runs under way at one time'),
+  MAX_AGENTS: setting(whole(1, 10_000), '100', 'Agents there may be at one time'),
   QUEUE_LIMIT: setting(whole(0, 100_000), '1000', 'Runs that may wait for a slot; one more is refused as busy'),
   CACHE_LIMIT: setting(size, '32MiB', 'Memory for results of commands that declare `cache`'),
   CORS_ORIGINS: setting(origins, null, 'Exact origins that browsers may call from; none by default'),
@@ -135,6 +116,13 @@ export const SETTINGS = {
   TLS_KEY_FILE: setting(text('a file'), null, 'Private key of that certificate (PEM, without a passphrase)'),
   LOG_LEVEL: setting(choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info', 'Least severe level that is logged'),
   LOG_FORMAT: setting(choice('json', 'pretty'), null, 'json, or pretty for people; pretty by default on a terminal, else json'),
+  LOG_DIR: setting(
+    text('a folder'),
+    null,
+    'Folder for api_requests.log, in which requests are then logged, a file each UTC day; without it they are logged with the rest',
+  ),
+  LOG_KEEP_DAYS: setting(whole(1, 36_500), '30', 'Days of api_requests.log that are kept, with today'),
+  LOG_KEEP_BYTES: setting(sizeFrom(1024 ** 2, '1MiB'), '5GiB', 'Size of all of them together; beyond that the oldest go'),
   ENVIRONMENT: setting(
     choice('development', 'test', 'staging', 'production'),
     'development',
@@ -154,6 +142,85 @@ export const SETTINGS = {
   AUDIT_CHECKPOINT_INTERVAL: setting(duration(1), '1min', 'Time after which the audit log is signed when it has new entries'),
   AUDIT_ANCHOR_FILE: setting(text('a file'), null, 'File to which signed checkpoints of the audit log are appended; best on another disk'),
   AUDIT_ANCHOR_URL: setting(webAddress, null, 'Address to which signed checkpoints of the audit log are posted', true),
+  OBS_URL: setting(
+    obsAddress,
+    null,
+    'Address of OBS Studio (obs-websocket 5), such as ws://127.0.0.1:4455; without it the commands of obs are off',
+  ),
+  OBS_PASSWORD: setting(text('a password'), null, 'Password of the WebSocket server of OBS, if it asks for one', true),
+  LLM_URL: setting(
+    z.string().refine(isServiceAddress, { error: 'expected an address such as https://api.openai.com/v1, without credentials and query' }),
+    null,
+    'Address of a language model (OpenAI-compatible: /chat/completions lies below it); without it and LLM_PROVIDERS commands of llm are off',
+  ),
+  LLM_KEY: setting(text('an API key'), null, 'Key of that service, if it asks for one', true),
+  LLM_MODEL: setting(text('the name of a model'), null, 'Model that is asked there'),
+  LLM_EMBEDDING_MODEL: setting(
+    text('the name of a model'),
+    null,
+    'Model there that makes vectors (/embeddings): documents are then found by meaning too',
+  ),
+  LLM_PROVIDERS: setting(
+    word(parseLlmProviders, 'providers by name as YAML or JSON, as docs/llm.md describes them'),
+    null,
+    'More such services, by name, with keys, models and prices',
+    true,
+  ),
+  LLM_PROPOSALS: setting(
+    flag,
+    'false',
+    'Whether the first of them may propose a command for text that no phrase matches; it is sent the text and the commands that the key may run',
+  ),
+  CHROMA_URL: setting(
+    z.string().refine(isServiceAddress, { error: 'expected an address such as http://127.0.0.1:8000, without credentials and query' }),
+    null,
+    'Address of a Chroma server that keeps the vectors of documents; without it a file of ours does',
+  ),
+  CHROMA_TOKEN: setting(text('a token'), null, 'Token of that server, if it asks for one', true),
+  CHROMA_TENANT: setting(chromaName, null, 'Tenant there; default_tenant by default'),
+  CHROMA_DATABASE: setting(chromaName, null, 'Database there; default_database by default'),
+  CHROMA_COLLECTION: setting(
+    chromaCollection,
+    null,
+    'How the names of its collections begin, one for each set of folders; sallyport by default',
+  ),
+  SENTRY_DSN: setting(
+    dsn,
+    null,
+    'Where failures that need a human are reported (Sentry, or what speaks its protocol); nowhere by default',
+    true,
+  ),
+  SENTRY_TRACES_SAMPLE_RATE: setting(fraction, '0.1', 'Share of the requests that are traced to SENTRY_DSN, from 0 to 1'),
+  SENTRY_PROFILES_SAMPLE_RATE: setting(fraction, '0.1', 'Share of the time in which the processor is profiled for SENTRY_DSN, from 0 to 1'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: setting(
+    collectorAddress,
+    null,
+    'Address of an OpenTelemetry collector (OTLP over HTTP), to whose /v1/traces traces are sent; without it nothing is traced',
+  ),
+  OTEL_EXPORTER_OTLP_HEADERS: setting(
+    word(parseHeaders, 'headers such as api-key=abc,x-tenant=one, with %-encoded values'),
+    null,
+    'Headers sent to the collector',
+    true,
+  ),
+  OTEL_EXPORTER_OTLP_PROTOCOL: setting(choice('http/protobuf', 'http/json'), 'http/protobuf', 'Form in which traces are sent'),
+  OTEL_SERVICE_NAME: setting(text('a name'), null, 'Name of this gateway in traces; sallyport by default'),
+  OTEL_RESOURCE_ATTRIBUTES: setting(
+    word(parsePairs, 'attributes such as service.namespace=ops,host.name=a, with %-encoded values'),
+    null,
+    'Attributes of this gateway in traces',
+  ),
+  OTEL_TRACES_SAMPLER: setting(
+    choice('always_on', 'always_off', 'traceidratio', 'parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'),
+    'parentbased_always_on',
+    'Which traces are sampled; parentbased: those that come from a caller as the caller says',
+  ),
+  OTEL_TRACES_SAMPLER_ARG: setting(word(parseRatio, 'a number from 0 to 1'), '1', 'Part of the traces that traceidratio samples'),
+  OUTGOING_PRIVATE_RANGES: setting(
+    addresses,
+    null,
+    'Addresses or CIDR ranges that are not public (loopback, private, link-local) and that services named in settings, such as AUDIT_ANCHOR_URL, may have all the same',
+  ),
 } as const satisfies Record<string, SettingDefinition>;
 
 export type SettingName = keyof typeof SETTINGS;

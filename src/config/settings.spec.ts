@@ -115,6 +115,17 @@ describe('secrets', () => {
     ]);
   });
 
+  it('of no secret are for catalogue files as they are in effect', () => {
+    expect(load({}).catalogueVariable('PORT')).toBe('8080');
+    write('sallyport.yaml', 'PORT: 9090');
+    expect(['PORT', 'TLS_KEY_FILE', 'toString', '__proto__'].map((name) => load({}).catalogueVariable(name))).toEqual([
+      '9090',
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+
   it('are not for catalogue files', () => {
     write('.env', 'ADMIN_KEY=hidden');
     const { catalogueVariable } = load({ ADMIN_KEY_FILE: '', PORT: '1' });

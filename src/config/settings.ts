@@ -2,6 +2,8 @@ import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } f
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { parseDocument } from 'yaml';
+import { chromaMistakes } from './chroma-place.js';
+import { llmMistakes } from './llm-providers.js';
 import { SETTINGS, type SettingDefinition, type SettingName, type Settings } from './settings.schema.js';
 
 /** Injection token of the effective {@link Settings}. */
@@ -80,13 +82,16 @@ export function loadSettings(
     else mistakes.push(`${name} (${sources[name]}): ${result.error.issues[0]?.message ?? 'not understood'}`);
   }
   if ('TLS_CERT_FILE' in settings !== 'TLS_KEY_FILE' in settings) mistakes.push('TLS_CERT_FILE and TLS_KEY_FILE: expected both or none');
+  if (settings['RATE_LIMIT_WITHOUT_REDIS'] === 'closed' && !('REDIS_URL' in settings))
+    mistakes.push('RATE_LIMIT_WITHOUT_REDIS: expected REDIS_URL beside it');
+  mistakes.push(...llmMistakes(settings), ...chromaMistakes(settings));
   if (mistakes.length > 0) throw new SettingsError(mistakes);
   const loaded: LoadedSettings = {
     settings: settings as Settings,
     sources: sources as Record<SettingName, SettingSource>,
     texts: texts as Record<SettingName, string | null>,
     files,
-    catalogueVariable: (name) => (isSecretName(name) ? undefined : (environment[name] ?? dotenv[name])),
+    catalogueVariable: (name) => (isSecretName(name) ? undefined : firstOf(name, environment, dotenv, texts)),
     again: () => loadSettings(environment, folder, loaded),
   };
   return loaded;
@@ -95,6 +100,11 @@ export function loadSettings(
 /** The table of settings as entries with their common type. */
 export function settingEntries(): [SettingName, SettingDefinition][] {
   return Object.entries(SETTINGS) as [SettingName, SettingDefinition][];
+}
+
+/** Its own value in the first layer that has one: every object has a `toString`. */
+function firstOf(name: string, ...layers: readonly Readonly<Record<string, string | null | undefined>>[]): string | undefined {
+  return layers.map((layer) => (Object.hasOwn(layer, name) ? layer[name] : undefined)).find((text) => typeof text === 'string');
 }
 
 function isSecretName(name: string): boolean {
@@ -198,4 +208,10 @@ function quoteName(name: string): string {
 /** The key that the command line presents to a server at `--url`; a client's, not a setting of ours. */
 export function remoteKey(environment: Environment = process.env): string | undefined {
   return environment['SALLYPORT_KEY'] || undefined;
+}
+
+/** The trace that a program is started in, as headers would have it (OpenTelemetry: environment variables as context carriers). */
+export function callerTrace(environment: Environment = process.env): { traceparent?: string; tracestate?: string } {
+  const { TRACEPARENT: traceparent, TRACESTATE: tracestate } = environment;
+  return { ...(traceparent ? { traceparent } : {}), ...(tracestate ? { tracestate } : {}) };
 }

@@ -23,6 +23,7 @@ export const AUDIT_ACTIONS = [
   'request.refused',
   'request.answered',
   'config.reloaded',
+  'breaker.reset',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

@@ -55,7 +55,9 @@ export type Write =
       readonly day: string;
       readonly budget: number | null;
       readonly calls: number | null;
-    };
+    }
+  /** Counts tokens that a key has taken: they are gone, whatever its bound. `day` as in TokenUsage. */
+  | { readonly kind: 'key.tokens'; readonly id: string; readonly day: string; readonly tokens: number };
 
 /** The store as a place to write to. Whoever owns a rule decides what belongs into one transaction. */
 export abstract class Db {
@@ -63,7 +65,7 @@ export abstract class Db {
    * Carries out all writes in order, or none of them. When the promise resolves they are durable (fsynced).
    * Commits that wait at the same time share one fsync. Without writes it proves that the store can be written.
    * @throws GatewayError `storage_unavailable` when the store cannot be written, with `inDoubt` where it may have been all the same;
-   *   `conflict` when a row exists already
+   *   `conflict` when a row exists already; `budget_used_up` when a key has had its runs
    */
   abstract commit(writes: readonly Write[]): Promise<void>;
 }

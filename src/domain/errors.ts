@@ -1,3 +1,5 @@
+import type { FailureCause } from './failure.js';
+
 /**
  * Every way the gateway can refuse, as a closed list: code → HTTP status and title.
  * `docs/errors.md` explains each code; a test holds the two lists against each other in both directions.
@@ -17,14 +19,18 @@ export const ERRORS = {
   not_found: { status: 404, title: 'There is nothing here' },
   command_unknown: { status: 404, title: 'No such command' },
   run_unknown: { status: 404, title: 'No such run' },
+  agent_unknown: { status: 404, title: 'No such agent' },
   plan_unknown: { status: 404, title: 'No such plan' },
   freeze_unknown: { status: 404, title: 'No such freeze' },
   key_unknown: { status: 404, title: 'No such key' },
   secret_unknown: { status: 404, title: 'No such secret' },
+  breaker_unknown: { status: 404, title: 'No such circuit breaker' },
   method_not_allowed: { status: 405, title: 'This address does not take that method' },
   not_acceptable: { status: 406, title: 'No representation of that media type' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
   conflict: { status: 409, title: 'The request conflicts with the present state' },
+  agent_busy: { status: 409, title: 'The agent is at work on another instruction' },
+  agent_dead: { status: 409, title: 'The agent has ended' },
   plan_void: { status: 409, title: 'What was planned is not what would run now' },
   approval_expired: { status: 409, title: 'Nobody approved the run in time' },
   payload_too_large: { status: 413, title: 'The request body is too large' },
@@ -46,6 +52,7 @@ export const ERRORS = {
   breaker_open: { status: 503, title: 'The circuit breaker is open' },
   secret_missing: { status: 503, title: 'A secret that the command needs is not set' },
   secrets_unreadable: { status: 503, title: 'The stored secrets cannot be decrypted' },
+  counters_unavailable: { status: 503, title: 'Requests cannot be counted' },
   executor_unavailable: { status: 503, title: 'The executor cannot take work' },
 } as const satisfies Record<string, { status: number; title: string }>;
 
@@ -79,6 +86,10 @@ export class GatewayError extends Error {
       readonly inDoubt?: boolean;
       /** Nothing but a restart of the gateway will help. */
       readonly untilRestart?: boolean;
+      /** What went wrong at the other side, where this is about one: whether it is tried again follows from it. */
+      readonly failure?: FailureCause;
+      /** Of text that means no command: one that it may mean, as a plan that its caller may run. */
+      readonly proposal?: Proposal;
       /** Nobody is there any more to read the answer. */
       readonly unread?: true;
       /** What really happened, for the log only. */
@@ -93,6 +104,14 @@ export class GatewayError extends Error {
   }
 }
 
+/** A command that somebody may have meant. Nothing was run: `POST /run {planId}` does that. */
+export interface Proposal {
+  readonly command: string;
+  /** Checked, defaults filled in. */
+  readonly args: Readonly<Record<string, unknown>>;
+  readonly planId: string;
+}
+
 /** RFC 9457 problem document: what every refusal looks like on the wire, as a reply or as an item of a batch. */
 export interface Problem {
   readonly type: string;
@@ -101,8 +120,12 @@ export interface Problem {
   readonly code: ErrorCode;
   readonly detail: string;
   readonly requestId: string;
+  /** 32 hex digits, where it answers a request. */
+  readonly traceId?: string;
   readonly runId?: string;
   readonly errors?: readonly FieldError[];
+  readonly proposal?: Omit<Proposal, 'planId'>;
+  readonly planId?: string;
 }
 
 /** Where the meaning of a code is explained; the `type` member of its problems. */
@@ -111,7 +134,7 @@ export function problemType(code: ErrorCode): string {
 }
 
 /** Any thrown thing as the problem a caller may see. Unknown things become `internal` and say nothing else. */
-export function toProblem(thrown: unknown, requestId: string): Problem {
+export function toProblem(thrown: unknown, requestId: string, traceId?: string): Problem {
   const error = thrown instanceof GatewayError ? thrown : new GatewayError('internal', 'The error is logged under this request id.');
   return {
     type: problemType(error.code),
@@ -120,7 +143,13 @@ export function toProblem(thrown: unknown, requestId: string): Problem {
     code: error.code,
     detail: error.message,
     requestId,
+    ...(traceId === undefined ? {} : { traceId }),
     ...(error.extra.runId === undefined ? {} : { runId: error.extra.runId }),
     ...(error.extra.errors?.length ? { errors: error.extra.errors } : {}),
+    ...(error.extra.proposal ? proposed(error.extra.proposal) : {}),
   };
+}
+
+function proposed({ command, args, planId }: Proposal): Pick<Problem, 'proposal' | 'planId'> {
+  return { proposal: { command, args }, planId };
 }

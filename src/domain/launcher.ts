@@ -23,6 +23,8 @@ export interface LaunchRequest extends Omit<ProcessInvocation, 'kind' | 'files' 
 export type LaunchInput = string | AsyncIterable<Uint8Array> | null;
 
 export interface LaunchHandlers {
+  /** At most once, first. @param pid of the process that leads it, as this host numbers it; not told of what is in a sandbox that stays */
+  onStarted?(pid: number): void;
   /** Raw bytes in the order they were read. They share memory with other output: use them at once or copy them. */
   onOutput(stream: OutputStream, data: Buffer): void;
   onTruncated(): void;

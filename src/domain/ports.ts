@@ -1,3 +1,5 @@
+import type { Agent } from './agent.js';
+import type { BreakerTransition } from './resilience.js';
 import type { Rate } from './rate.js';
 import type { Run } from './run.js';
 
@@ -29,14 +31,57 @@ export abstract class RateCounter {
   abstract spend(bucket: string, rate: Rate): Promise<Budget>;
   /** Looks without spending. */
   abstract peek(bucket: string, rate: Rate): Promise<Budget>;
+
+  /** Connects to where several gateways count together, if they do. Never rejects for want of it: one counts alone then. */
+  async start(): Promise<void> {}
+  async stop(): Promise<void> {}
+
+  /** Why this process counts alone though it should not; undefined when all is as it should be. */
+  get fault(): string | undefined {
+    return undefined;
+  }
+
+  /**
+   * Whether a run must be refused: it would be counted by this process alone, and the operator wants none to be. Not meant for admins.
+   * @param _rate of its command
+   */
+  refusesRun(_rate: Rate | null): boolean {
+    return false;
+  }
 }
 
-/** What a room says about its own health. `name` is what `/ready` lists. */
-export abstract class Probe {
-  abstract readonly name: string;
+/** What a probe looks at: a part of the gateway, where its data lies, its host, or an outside service that commands use. */
+export type ProbeKind = 'component' | 'datastore' | 'system' | 'provider';
 
-  /** Resolves when well; rejects with the reason when not. Must not wait on anything unbounded. */
-  abstract check(): Promise<void>;
+/** Something that a probe saw. */
+export interface Measurement {
+  /** What was measured: `utilization`, `length`, `state`, … */
+  readonly name: string;
+  /** Of which one, where there are several. */
+  readonly of?: string;
+  readonly value: number | string | boolean;
+  /** `ms`, `bytes`, `percent`, … */
+  readonly unit?: string;
+  /** Why an operator should know, in words: the gateway works, but is degraded. */
+  readonly warning?: string;
+}
+
+/** What a room says about its own health. A room that has something to say adds a class, and its token to what the module of health asks. */
+export abstract class Probe {
+  /** What `/ready` lists. */
+  abstract readonly name: string;
+  readonly kind: ProbeKind = 'component';
+  /** Whether the gateway is not ready while this fails. What is not critical makes it degraded at most, and `/ready` does not ask for it. */
+  readonly critical: boolean = true;
+  /** A check that takes longer has failed. */
+  readonly deadlineMs: number = 1_000;
+
+  /**
+   * Resolves when well, to what was measured on the way; rejects with the reason when not. What callers may read of the reason is the message of
+   * a {@link GatewayError}. Never called again while an earlier call is under way.
+   * @param signal aborted at the deadline
+   */
+  abstract check(signal: AbortSignal): Promise<readonly Measurement[] | void>;
 }
 
 /** How the last reload of settings and catalogue ended: `rejected` for its mistakes, `failed` where it could not be recorded. */
@@ -55,6 +100,10 @@ export abstract class ReloadHealth {
 /** What the gateway tells the world, by name. */
 export interface GatewayEvents {
   'run.finished': { readonly run: Run };
+  'breaker.changed': BreakerTransition;
+  'agent.started': { readonly agent: Agent };
+  /** For good: its program is gone, and nothing will start it anew. */
+  'agent.ended': { readonly agent: Agent };
   /** Another catalogue is in force; commands by name. */
   'catalogue.replaced': {
     readonly digest: string;

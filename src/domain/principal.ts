@@ -44,6 +44,8 @@ export interface KeyBounds {
   readonly budget: number | null;
   /** Runs in all. */
   readonly calls: number | null;
+  /** Tokens of language models a day (UTC). */
+  readonly tokens: number | null;
   readonly pins: PinnedArguments;
   /** The holder of the key that this one was made from: what it may not do, its children may not. Its address is the child's. */
   readonly parent: Principal | null;
@@ -68,6 +70,7 @@ export interface ApiKey {
   readonly rate: Rate | null;
   readonly budget: number | null;
   readonly calls: number | null;
+  readonly tokens: number | null;
   readonly pins: PinnedArguments;
   readonly parentId: PrincipalId | null;
   /** How often it was rotated, which numbers its present secret. */
@@ -85,7 +88,14 @@ export interface PreviousSecret {
 }
 
 /** What of a key may be changed after it was made. */
-export type KeyChange = Pick<ApiKey, 'name' | 'role' | 'scopes' | 'expiresAt' | 'addresses' | 'rate' | 'budget'>;
+export type KeyChange = Pick<ApiKey, 'name' | 'role' | 'scopes' | 'expiresAt' | 'addresses' | 'rate' | 'budget' | 'tokens'>;
+
+/** What a key that is bound to a number of tokens has taken of them. */
+export interface TokenUsage {
+  /** UTC date: the last day on which it took any. */
+  readonly day: string;
+  readonly tokens: number;
+}
 
 /** How many runs a bounded key has had. */
 export interface KeyUsage {

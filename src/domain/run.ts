@@ -1,23 +1,38 @@
 import type { CheckedArguments, CommandName } from './command.js';
+import type { CallFault } from './outgoing.js';
 import type { PrincipalId } from './principal.js';
 
 /** `run_` and a UUIDv7 without dashes: sorts by time of acceptance. */
 export type RunId = string;
 
-/** What ended a run from outside, beside a person's cancel. */
-export type Canceller = PrincipalId | 'client_gone' | 'shutdown';
+/** What ended a run from outside, beside a person's cancel. `flood`: the program of an agent that wrote without end; `key_ended`: the
+ * key of an agent was revoked or has expired. */
+export type Canceller = PrincipalId | 'client_gone' | 'shutdown' | 'flood' | 'key_ended';
 
 /** How a run ended. */
 export type RunOutcome =
   /** The program ended by itself. Ended by a signal, `code` is 128 + its number, as shells have it, and `signal` names it. */
-  | { readonly kind: 'exited'; readonly code: number; readonly signal?: string }
+  | { readonly kind: 'exited'; readonly code: number; readonly signal?: string; readonly fallback?: StaleFallback }
   | { readonly kind: 'timed_out'; readonly afterMs: number }
   | { readonly kind: 'cancelled'; readonly by: Canceller }
   /** Accepted, then refused before its start. */
   | { readonly kind: 'rejected'; readonly reason: string }
   | { readonly kind: 'failed_to_start'; readonly reason: string }
+  /** The service that was called answered; `expected`: with a status that the command declares, or any of 2xx. */
+  | { readonly kind: 'answered'; readonly status: number; readonly expected: boolean; readonly fallback?: StaleFallback }
+  /** It did not, or not to the end. `sent`: it may have got the request, and what it did is unknown. */
+  | { readonly kind: 'unanswered'; readonly fault: CallFault; readonly sent: boolean }
   /** The gateway went away while the run was under way; what the command did is unknown. */
   | { readonly kind: 'lost' };
+
+/** How a run ended that did what it was asked to, if its code or its status says so. */
+export type OwnEnd = Extract<RunOutcome, { kind: 'exited' | 'answered' }>;
+
+/** The program did not end so this time: it is the last result that was cached, `ageMs` old, given in place of this outcome. */
+export interface StaleFallback {
+  readonly ageMs: number;
+  readonly insteadOf: Exclude<RunOutcome['kind'], 'cancelled'>;
+}
 
 /** `awaiting_approval`: recorded, holding no slot, until somebody else says that it may start. */
 export const RUN_STATUSES = [
@@ -38,7 +53,10 @@ export function statusOf(outcome: RunOutcome): RunStatus {
   switch (outcome.kind) {
     case 'exited':
       return outcome.code === 0 ? 'succeeded' : 'failed';
+    case 'answered':
+      return outcome.expected ? 'succeeded' : 'failed';
     case 'failed_to_start':
+    case 'unanswered':
       return 'failed';
     case 'timed_out':
     case 'cancelled':

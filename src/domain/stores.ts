@@ -2,7 +2,7 @@ import type { Page } from './audit.js';
 import type { CommandName } from './command.js';
 import type { IdempotencyKey, IdempotencyRecord } from './idempotency.js';
 import type { Freeze } from './policy.js';
-import type { ApiKey, KeyUsage, PrincipalId } from './principal.js';
+import type { ApiKey, KeyUsage, PrincipalId, TokenUsage } from './principal.js';
 import type { OutputChunk, Run, RunId, RunStatus } from './run.js';
 
 export interface RunQuery {
@@ -14,6 +14,9 @@ export interface RunQuery {
   /** Continue after this cursor (`nextCursor` of the page before). */
   readonly cursor?: RunId;
 }
+
+/** As much of a run as counting takes. */
+export type RunGist = Pick<Run, 'id' | 'command' | 'status' | 'finishedAt'>;
 
 /** How much history is kept. */
 export interface Retention {
@@ -28,6 +31,8 @@ export abstract class RunStore {
   abstract find(id: RunId): Promise<Run | undefined>;
   /** Newest first. */
   abstract page(query: RunQuery): Promise<Page<Run>>;
+  /** Runs accepted after the one of this id, which need not exist; oldest first, at most `limit` of them. */
+  abstract gists(query: Pick<RunQuery, 'principalId' | 'limit'> & { readonly after: RunId }): Promise<readonly RunGist[]>;
   /** All output of an ended run, in order; empty when it had none or retention removed it. */
   abstract output(id: RunId): Promise<readonly OutputChunk[]>;
   /** Runs that a gateway accepted and never closed, and whose gateway no longer lives. */
@@ -61,4 +66,6 @@ export abstract class KeyStore {
   abstract descendants(id: PrincipalId): Promise<readonly ApiKey[]>;
   /** Undefined for a key that has run nothing since it was bounded. */
   abstract usage(id: PrincipalId): Promise<KeyUsage | undefined>;
+  /** Undefined for a key that has taken no tokens since it was bounded. */
+  abstract tokens(id: PrincipalId): Promise<TokenUsage | undefined>;
 }

@@ -3,8 +3,11 @@ import { clientLeft } from '../http/request-end.js';
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import type { ErrorTracker } from '../domain/error-tracker.js';
 import { GatewayError, toProblem, type ErrorCode } from '../domain/errors.js';
 import type { RoutingTable } from '../http/routing-table.js';
+import { logLevelOf, reportRefusal } from './report-refusal.js';
+import { factsOf } from './request-facts.js';
 
 /** What the framework refuses by itself, by its status, in our words. */
 const BY_STATUS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
@@ -18,13 +21,14 @@ const BY_STATUS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   431: ['headers_too_large', 'The headers are larger than this gateway takes.'],
 };
 
-/** The only place that turns a failure into an answer: status, problem body, headers, metric and, for our own faults, a log line. */
+/** The only place that turns a failure into an answer: status, problem body, headers, metric and, for our own faults, a log line and a report. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   constructor(
     private readonly logger: Logger,
     private readonly count: (code: ErrorCode) => void,
     private readonly routes: RoutingTable,
+    private readonly tracker: ErrorTracker,
   ) {}
 
   catch(thrown: unknown, host: ArgumentsHost): void {
@@ -40,7 +44,7 @@ export class ProblemFilter implements ExceptionFilter {
       .code(error.status)
       .headers(headersOf(error))
       .type('application/problem+json')
-      .send(JSON.stringify(toProblem(error, request.context.requestId)));
+      .send(JSON.stringify(toProblem(error, request.context.requestId, request.context.traceId)));
   }
 
   private translate(thrown: unknown, request: FastifyRequest): GatewayError {
@@ -64,8 +68,8 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   private report(error: GatewayError, request: FastifyRequest): void {
-    const level = error.code === 'internal' || error.code === 'storage_unavailable' ? 'error' : 'warn';
-    this.logger[level](
+    reportRefusal(this.tracker, error, { request: factsOf(request) });
+    this.logger[logLevelOf(error.code)](
       { request_id: request.context.requestId, trace_id: request.context.traceId, code: error.code, err: error.extra.cause },
       `request failed: ${error.message}`,
     );

@@ -7,6 +7,9 @@ type Listener<Name extends keyof GatewayEvents> = (event: GatewayEvents[Name]) =
 export class InProcessEventBus extends EventBus {
   private readonly listeners: { [Name in keyof GatewayEvents]: Set<Listener<Name>> } = {
     'run.finished': new Set(),
+    'breaker.changed': new Set(),
+    'agent.started': new Set(),
+    'agent.ended': new Set(),
     'catalogue.replaced': new Set(),
     'settings.changed': new Set(),
   };

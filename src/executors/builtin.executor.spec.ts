@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { ExecutionContext } from '../domain/executor.js';
+import { NO_SPAN } from '../domain/tracing.js';
 import { BUILTIN_NAMES, BuiltinExecutor, type BuiltinFunction } from './builtin.executor.js';
 
 async function call(
@@ -15,6 +16,7 @@ async function call(
     signal: options.signal ?? new AbortController().signal,
     outputBytes: options.outputBytes ?? 1000,
     traceparent: '',
+    span: NO_SPAN,
     onOutput: (_stream, data) => void output.push(data),
     onTruncated: () => void truncations++,
   };

@@ -1,6 +1,7 @@
 import type { CheckedArguments, Invocation } from '../domain/command.js';
 import { GatewayError } from '../domain/errors.js';
-import { Executor, type ExecutionContext, type ExecutionEnd } from '../domain/executor.js';
+import { ENDED_BEFORE_START, Executor, type ExecutionContext, type ExecutionEnd } from '../domain/executor.js';
+import { CappedWriter } from './capped-writer.js';
 
 /** A command carried out inside the gateway: writes text to stdout, ends early when `signal` says so. Quick, or asynchronous. */
 export type BuiltinFunction = (args: CheckedArguments, context: BuiltinContext) => void | Promise<void>;
@@ -18,7 +19,6 @@ const BUILTINS: Readonly<Record<string, BuiltinFunction>> = {
 export const BUILTIN_NAMES: ReadonlySet<string> = new Set(Object.keys(BUILTINS));
 
 const SUCCEEDED: ExecutionEnd = { kind: 'exited', code: 0 };
-const ENDED_BEFORE_START: ExecutionEnd = { kind: 'failed_to_start', reason: 'the run was ended before its start' };
 
 /** Calls a function of its table. A function that throws is a mistake of ours: the error passes through. */
 export class BuiltinExecutor extends Executor {
@@ -34,24 +34,9 @@ export class BuiltinExecutor extends Executor {
     const builtin = Object.hasOwn(this.builtins, invocation.name) ? this.builtins[invocation.name] : undefined;
     if (!builtin) throw new GatewayError('internal', 'The catalogue names a builtin that does not exist.');
     if (context.signal.aborted) return ENDED_BEFORE_START;
-    const working = builtin(invocation.args, { signal: context.signal, write: cappedWriter(context) });
+    const writer = new CappedWriter(context);
+    const working = builtin(invocation.args, { signal: context.signal, write: (text) => writer.write('stdout', text) });
     if (working) await working;
     return SUCCEEDED;
   }
-}
-
-/** Writes through until the run's allowance is used up, then drops and says so once. */
-function cappedWriter(context: ExecutionContext): (text: string) => void {
-  let allowance = context.outputBytes;
-  let truncated = false;
-  return (text) => {
-    const data = Buffer.from(text);
-    const taken = Math.min(data.length, allowance);
-    allowance -= taken;
-    if (taken > 0) context.onOutput('stdout', data.subarray(0, taken));
-    if (taken < data.length && !truncated) {
-      truncated = true;
-      context.onTruncated();
-    }
-  };
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ProcessInvocation } from '../domain/command.js';
 import type { ExecutionContext } from '../domain/executor.js';
+import { NO_SPAN } from '../domain/tracing.js';
 import { fixture, printedEnvironment, isAlive, livingGroup } from '../../test/fixtures/fixture.js';
 import { PLAIN } from '../../test/fixtures/plain-launch.js';
 import { eventually } from '../../test/kit/eventually.js';
@@ -50,6 +51,7 @@ function contextOf(outputBytes = 100_000): ExecutionContext {
     signal: controller.signal,
     outputBytes,
     traceparent: TRACEPARENT,
+    span: NO_SPAN,
     onOutput: (stream, data) => void output.push({ stream, text: data.toString() }),
     onTruncated: () => void truncations++,
   };

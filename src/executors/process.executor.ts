@@ -1,8 +1,10 @@
+import { basename } from 'node:path';
 import type { Invocation, ProcessInvocation } from '../domain/command.js';
 import { GatewayError } from '../domain/errors.js';
-import { Executor, type ExecutionContext, type ExecutionEnd } from '../domain/executor.js';
+import { ENDED_BEFORE_START, Executor, type ExecutionContext, type ExecutionEnd } from '../domain/executor.js';
 import type { Launcher } from '../domain/launcher.js';
-import { randomHex } from '../http/random-pool.js';
+import type { Span } from '../domain/tracing.js';
+import { spanOf } from './own-span.js';
 import { writePrivateFiles, type PrivateFiles } from './private-files.js';
 
 export interface ProcessExecutorOptions {
@@ -11,8 +13,6 @@ export interface ProcessExecutorOptions {
   /** Where the folders for private files are made. */
   readonly privateFolder: string;
 }
-
-const ENDED_BEFORE_START: ExecutionEnd = { kind: 'failed_to_start', reason: 'the run was ended before its start' };
 
 /** Runs a program: argv to argv, no shell, an environment built from nothing, a process group of its own. */
 export class ProcessExecutor extends Executor {
@@ -29,6 +29,7 @@ export class ProcessExecutor extends Executor {
   override async execute(invocation: Invocation, context: ExecutionContext): Promise<ExecutionEnd> {
     if (invocation.kind !== 'process') throw new GatewayError('internal', 'This executor carries out programs only.');
     if (context.signal.aborted) return ENDED_BEFORE_START;
+    if (context.span.isRecording) nameSpan(context.span, basename(invocation.file));
     let files: PrivateFiles;
     try {
       files = await writePrivateFiles(invocation, this.options.privateFolder);
@@ -46,9 +47,15 @@ export class ProcessExecutor extends Executor {
     const { promise, resolve } = Promise.withResolvers<ExecutionEnd>();
     let killing: NodeJS.Timeout | undefined;
     const { kind: _kind, files: _files, env, ...rest } = invocation;
+    const stdin = context.input ?? invocation.stdin;
     const launched = this.launcher.launch(
-      { ...rest, env: { ...env, TRACEPARENT: ownSpan(context.traceparent) }, privateFolder, outputBytes: context.outputBytes },
-      { onOutput: (stream, data) => context.onOutput(stream, data), onTruncated: () => context.onTruncated(), onEnd: resolve },
+      { ...rest, stdin, env: { ...env, TRACEPARENT: spanOf(context) }, privateFolder, outputBytes: context.outputBytes },
+      {
+        onStarted: (pid) => context.span.set({ 'process.pid': pid }),
+        onOutput: (stream, data) => context.onOutput(stream, data),
+        onTruncated: () => context.onTruncated(),
+        onEnd: resolve,
+      },
     );
     const terminate = () => {
       launched.kill('SIGTERM');
@@ -64,8 +71,8 @@ export class ProcessExecutor extends Executor {
   }
 }
 
-/** The request's trace with a span of this start's own (W3C Trace Context, 3.2.2.4): no two processes started by us have the same. */
-function ownSpan(traceparent: string): string {
-  const [version, trace, , flags] = traceparent.split('-');
-  return `${version}-${trace}-${randomHex(8)}-${flags}`;
+/** As OpenTelemetry's conventions for command lines have it. Arguments are nobody's business. */
+function nameSpan(span: Span, name: string): void {
+  span.rename(name);
+  span.set({ 'process.executable.name': name });
 }

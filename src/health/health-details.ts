@@ -1,98 +1,114 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { ErrorTracker, ErrorTrackingStats } from '../domain/error-tracker.js';
 import type { Freeze } from '../domain/policy.js';
 import type { Launcher } from '../domain/launcher.js';
-import type { Clock, ReloadHealth, ReloadOutcome } from '../domain/ports.js';
+import type { Clock, Measurement, ReloadHealth, ReloadOutcome } from '../domain/ports.js';
 import type { ContainmentReport } from '../domain/sandbox.js';
 import { VERSION } from '../config/version.js';
 import type { FreezeBook } from '../runs/freeze-book.js';
-import type { ProbeResult, ReadinessService } from './readiness.js';
+import type { Verdict } from './examination.js';
+import { checksOf, type HealthJson, healthJson } from './health-json.js';
+import type { Examined, ReadinessService } from './readiness.js';
 
 /** `healthy`; `degraded`: works, but less than it is set up for; `limited`: part of the work is refused. */
 export type HealthStatus = 'healthy' | 'degraded' | 'limited';
+
+/** What a room said of itself. */
+export type ServiceHealth = Verdict & {
+  readonly critical: boolean;
+  readonly checked_at: string;
+  readonly duration_ms: number;
+  readonly measured: readonly Measurement[];
+};
 
 /** What `GET /health/details` answers. */
 export interface HealthDetails {
   readonly status: HealthStatus;
   readonly version: string;
+  readonly environment: string;
   readonly uptime_seconds: number;
   readonly timestamp: string;
   readonly draining: boolean;
-  readonly services: Readonly<Record<string, ProbeResult>>;
+  readonly services: Readonly<Record<string, ServiceHealth>>;
+  /** Outside services that commands use: the gateway is ready without them. */
+  readonly providers: Readonly<Record<string, ServiceHealth>>;
   readonly containment: ContainmentReport;
   /** What admins have frozen. */
   readonly freezes: readonly Freeze[];
   /** The last reload of settings and catalogue; null before the first. While it has failed, the last good ones are in force. */
   readonly last_reload: ReloadOutcome | null;
-  readonly memory: { readonly rss_bytes: number; readonly heap_used_bytes: number };
-  /** Since the last question. */
-  readonly event_loop_lag_ms: { readonly mean: number; readonly p99: number; readonly max: number };
+  readonly error_tracking: ErrorTrackingStats;
 }
 
-const NANOSECONDS_PER_MS = 1e6;
+/** The same in both forms, of one moment. */
+export interface HealthReport {
+  readonly details: HealthDetails;
+  readonly healthJson: () => HealthJson;
+}
+
+export interface HealthRooms {
+  readonly readiness: ReadinessService;
+  readonly launcher: Launcher;
+  readonly clock: Clock;
+  readonly freezes: FreezeBook;
+  readonly reloads: ReloadHealth;
+  readonly errors: ErrorTracker;
+  readonly environment: string;
+}
 
 /** Everything that the gateway knows of its own health, for those who hold a key. */
 export class HealthDetailsService {
   private readonly startedAt: number;
-  private lag: ReturnType<typeof monitorEventLoopDelay> | undefined;
 
-  constructor(
-    private readonly readiness: ReadinessService,
-    private readonly launcher: Launcher,
-    private readonly clock: Clock,
-    private readonly freezes: FreezeBook,
-    private readonly reloads: ReloadHealth,
-  ) {
-    this.startedAt = clock.monotonic();
+  constructor(private readonly rooms: HealthRooms) {
+    this.startedAt = rooms.clock.monotonic();
   }
 
-  async describe(): Promise<HealthDetails> {
-    const services = await this.readiness.ask();
-    const { containment } = this.launcher;
-    const { lastReload } = this.reloads;
-    const { rss, heapUsed } = process.memoryUsage();
-    return {
-      status: statusOf(
-        Object.values(services),
-        this.readiness.isDraining || this.freezes.list().length > 0,
-        hasGaps(containment) || hasFailed(lastReload),
-      ),
+  get uptimeSeconds(): number {
+    return Math.round(this.rooms.clock.monotonic() - this.startedAt) / 1000;
+  }
+
+  async describe(): Promise<HealthReport> {
+    const { readiness, launcher, clock, freezes, reloads, errors, environment } = this.rooms;
+    const examined = await readiness.examineAll();
+    const status = statusOf(examined, readiness.isDraining, freezes.list().length > 0);
+    const details: HealthDetails = {
+      status,
       version: VERSION,
-      uptime_seconds: Math.round(this.clock.monotonic() - this.startedAt) / 1000,
-      timestamp: this.clock.now(),
-      draining: this.readiness.isDraining,
-      services,
-      containment,
-      freezes: this.freezes.list(),
-      last_reload: lastReload,
-      memory: { rss_bytes: rss, heap_used_bytes: heapUsed },
-      event_loop_lag_ms: this.readLag(),
+      environment,
+      uptime_seconds: this.uptimeSeconds,
+      timestamp: clock.now(),
+      draining: readiness.isDraining,
+      services: byName(examined.filter(({ probe }) => probe.kind !== 'provider')),
+      providers: byName(examined.filter(({ probe }) => probe.kind === 'provider')),
+      containment: launcher.containment,
+      freezes: freezes.list(),
+      last_reload: reloads.lastReload,
+      error_tracking: errors.stats(),
+    };
+    const fails = readiness.isDraining || examined.some(failsCritically);
+    return {
+      details,
+      healthJson: () =>
+        healthJson(fails ? 'fail' : status === 'healthy' ? 'pass' : 'warn', {
+          checks: { uptime: [{ observedValue: details.uptime_seconds, observedUnit: 's', status: 'pass' }], ...checksOf(examined) },
+        }),
     };
   }
-
-  /** Measured from the first question on: nobody pays for what nobody asks. */
-  private readLag(): HealthDetails['event_loop_lag_ms'] {
-    if (!this.lag) {
-      this.lag = monitorEventLoopDelay({ resolution: 20 });
-      this.lag.enable();
-      return { mean: 0, p99: 0, max: 0 };
-    }
-    const inMs = (nanoseconds: number) => Math.round(nanoseconds / NANOSECONDS_PER_MS / 0.01) * 0.01;
-    const { mean, max } = this.lag;
-    const result = { mean: Number.isNaN(mean) ? 0 : inMs(mean), p99: inMs(this.lag.percentile(99)), max: inMs(max) };
-    this.lag.reset();
-    return result;
-  }
 }
 
-function statusOf(services: readonly ProbeResult[], refuses: boolean, isLess: boolean): HealthStatus {
-  if (refuses || services.some(({ status }) => status === 'failing')) return 'limited';
-  return isLess ? 'degraded' : 'healthy';
+function byName(examined: readonly Examined[]): Record<string, ServiceHealth> {
+  return Object.fromEntries(examined.map((one) => [one.probe.name, serviceOf(one)]));
 }
 
-function hasGaps({ mode, gaps }: ContainmentReport): boolean {
-  return mode !== 'off' && gaps.length > 0;
+function serviceOf({ probe, finding: { verdict, measured, at, durationMs } }: Examined): ServiceHealth {
+  return { ...verdict, critical: probe.critical, checked_at: at, duration_ms: durationMs, measured };
 }
 
-function hasFailed(reload: ReloadOutcome | null): boolean {
-  return reload?.result === 'rejected' || reload?.result === 'failed';
+function statusOf(examined: readonly Examined[], draining: boolean, frozen: boolean): HealthStatus {
+  if (draining || frozen || examined.some(failsCritically)) return 'limited';
+  return examined.every(({ finding }) => finding.verdict.status === 'ok') ? 'healthy' : 'degraded';
+}
+
+function failsCritically({ probe, finding }: Examined): boolean {
+  return probe.critical && finding.verdict.status === 'failing';
 }

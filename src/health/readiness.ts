@@ -1,7 +1,5 @@
-import { GatewayError } from '../domain/errors.js';
-import type { Probe } from '../domain/ports.js';
-
-const PROBE_DEADLINE_MS = 1_000;
+import type { Clock, Probe } from '../domain/ports.js';
+import { Examination, type Finding, type Verdict } from './examination.js';
 
 /**
  * What `/ready` answers. `failing` names probes only: why is for the log and for those with a key. `restartRequired` where waiting
@@ -10,15 +8,20 @@ const PROBE_DEADLINE_MS = 1_000;
 export type Readiness =
   { readonly status: 'ready' } | { readonly status: 'unready'; readonly failing: readonly string[]; readonly restartRequired?: true };
 
-/** What one room said of itself, for those with a key. */
-export type ProbeResult =
-  { readonly status: 'ok' } | { readonly status: 'failing'; readonly reason: string; readonly restartRequired?: true };
+/** A probe and what it found. */
+export interface Examined {
+  readonly probe: Probe;
+  readonly finding: Finding;
+}
 
 /** Asks every room whether it can do its work. Draining comes first: an orchestrator must stop sending before we stop serving. */
 export class ReadinessService {
   private draining = false;
+  private readonly examinations: readonly Examination[];
 
-  constructor(private readonly probes: readonly Probe[]) {}
+  constructor(probes: readonly Probe[], clock: Clock) {
+    this.examinations = probes.map((probe) => new Examination(probe, clock));
+  }
 
   get isDraining(): boolean {
     return this.draining;
@@ -30,31 +33,27 @@ export class ReadinessService {
   }
 
   async check(): Promise<Readiness> {
-    const results = Object.entries(await this.ask());
-    const failures = results.flatMap(([name, result]) => (result.status === 'failing' ? [{ name, ...result }] : []));
+    const failures = Object.entries(await this.ask()).flatMap(([name, verdict]) =>
+      verdict.status === 'failing' ? [{ name, ...verdict }] : [],
+    );
     const failing = [...(this.draining ? ['draining'] : []), ...failures.map(({ name }) => name)];
     if (failing.length === 0) return { status: 'ready' };
     return { status: 'unready', failing, ...(failures.some(({ restartRequired }) => restartRequired) ? { restartRequired: true } : {}) };
   }
 
-  /** Each probe's own answer, by its name. */
-  async ask(): Promise<Readonly<Record<string, ProbeResult>>> {
-    return Object.fromEntries(await Promise.all(this.probes.map(async (probe) => [probe.name, await resultOf(probe)] as const)));
+  /** What each critical probe says, by its name. */
+  async ask(): Promise<Readonly<Record<string, Verdict>>> {
+    const examined = await examine(this.examinations.filter(({ probe }) => probe.critical));
+    return Object.fromEntries(examined.map(({ probe, finding }) => [probe.name, finding.verdict]));
+  }
+
+  /** All that every probe says. */
+  examineAll(): Promise<readonly Examined[]> {
+    return examine(this.examinations);
   }
 }
 
-async function resultOf(probe: Probe): Promise<ProbeResult> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new GatewayError('internal', 'It did not answer in time.')), PROBE_DEADLINE_MS);
-  });
-  try {
-    await Promise.race([probe.check(), late]);
-    return { status: 'ok' };
-  } catch (error) {
-    if (!(error instanceof GatewayError)) return { status: 'failing', reason: 'It failed unexpectedly.' };
-    return { status: 'failing', reason: error.message, ...(error.extra.untilRestart ? { restartRequired: true } : {}) };
-  } finally {
-    clearTimeout(timer);
-  }
+/** All at once: together they take as long as the slowest. */
+function examine(examinations: readonly Examination[]): Promise<readonly Examined[]> {
+  return Promise.all(examinations.map(async (examination) => ({ probe: examination.probe, finding: await examination.find() })));
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { GatewayError, type Problem, toProblem } from '../domain/errors.js';
+import { type ErrorCode, GatewayError, type Problem, toProblem } from '../domain/errors.js';
 import { newId } from './request-context.js';
 
 /** Codes of Node's parser that are no mere bad syntax. */
@@ -14,14 +14,20 @@ export class BareAnswers {
   private readonly last = new WeakSet<Socket>();
   private readonly given = new WeakMap<Socket, Problem>();
 
-  /** @param headers what every answer carries */
-  constructor(private readonly headers: Readonly<Record<string, string>>) {}
+  /**
+   * @param headers what every answer carries
+   * @param onRefused hears of each, but for those whose client had left
+   */
+  constructor(
+    private readonly headers: Readonly<Record<string, string>>,
+    private readonly onRefused: (code: ErrorCode) => void,
+  ) {}
 
   /** Bytes that are no HTTP request: Node's `clientError`. */
   readonly refuseBytes = (error: Error & { code?: string }, socket: Socket): void => {
     if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-    // Its last answer may still be on the way out.
-    if (this.last.has(socket)) return void socket.end();
+    // Its last answer is on the way, and closes it when it is out.
+    if (this.last.has(socket)) return;
     // A client that ends its side in the middle of a request has left it, whatever it still reads.
     const hasLeft = error.code === 'HPE_INVALID_EOF_STATE';
     this.answer(socket, new GatewayError(BY_PARSER_CODE[error.code ?? ''] ?? 'malformed_request', 'The request cannot be read.'), !hasLeft);
@@ -45,7 +51,10 @@ export class BareAnswers {
 
   private answer(socket: Socket, error: GatewayError, isNoted: boolean): void {
     const problem = toProblem(error, newId('req'));
-    if (isNoted) this.given.set(socket, problem);
+    if (isNoted) {
+      this.given.set(socket, problem);
+      this.onRefused(error.code);
+    }
     const body = JSON.stringify(problem);
     const head = [
       `HTTP/1.1 ${problem.status} ${problem.title}`,

@@ -1,7 +1,7 @@
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import type { FastifyRequest } from 'fastify';
+import { matcherOf } from '../addresses/address-ranges.js';
 import { GatewayError } from '../domain/errors.js';
-import { matcherOf } from './address-list.js';
 
 export interface BrowserRuleOptions {
   /** What the gateway listens on. */
@@ -71,13 +71,9 @@ function nameOf(host: string): string {
     .replace(/\.$/, '');
 }
 
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
+const isLoopbackAddress = matcherOf(['127.0.0.0/8', '::1']);
 
 /** Names under `localhost` are loopback wherever they are looked up (RFC 6761, 6.3). */
 function isLoopback(name: string): boolean {
-  const version = isIP(name);
-  if (version === 0) return name === 'localhost' || name.endsWith('.localhost');
-  return LOOPBACK.check(name, version === 6 ? 'ipv6' : 'ipv4');
+  return isIP(name) === 0 ? name === 'localhost' || name.endsWith('.localhost') : isLoopbackAddress(name);
 }

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { matcherOf } from '../addresses/address-ranges.js';
 import { addressBucket } from './address-bucket.js';
-import { matcherOf } from './address-list.js';
 
 export interface ConnectionCapOptions {
   /** Connections that one address may have open; 0 is no cap. */

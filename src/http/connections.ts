@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { Server as TlsServer, TLSSocket } from 'node:tls';
+import { PassingSet } from '../domain/passing-set.js';
 
 const LOOK_EVERY_MS = 50;
 
@@ -10,7 +11,7 @@ const LOOK_EVERY_MS = 50;
  * an answer, for as long as its connection may be kept alive. Must be made before the server listens.
  */
 export class Connections {
-  private readonly open = new Set<Socket>();
+  private readonly open = new PassingSet<Socket>();
   private readonly overTls: boolean;
 
   constructor(private readonly server: Server) {
@@ -20,8 +21,7 @@ export class Connections {
   }
 
   private note(socket: Socket): void {
-    this.open.add(socket);
-    socket.once('close', () => this.open.delete(socket));
+    socket.once('close', this.open.add(socket));
   }
 
   /** Closes the server: what is idle is cut as soon as it is, what is being answered when `patience` aborts. */

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { GatewayError } from '../domain/errors.js';
 import type { IdempotencyKey } from '../domain/idempotency.js';
 import type { Principal } from '../domain/principal.js';
+import { type Caching, parseCacheControl } from './cache-control.js';
 import { parseIdempotencyKey } from './idempotency-key.js';
 import type { RequestContext } from './request-context.js';
 
@@ -30,12 +31,21 @@ export const OptionalCaller = createParamDecorator(
 /** Request id and trace of the request. */
 export const Context = createParamDecorator((_data: undefined, context: ExecutionContext): RequestContext => request(context).context);
 
+/** A route, by its method and template. */
+export interface Door {
+  readonly method: string;
+  readonly route: string;
+}
+
 /** Who asks, under which request, and by which name of the caller's own for it. */
 export interface RequestOrigin {
   readonly principal: Principal;
   readonly requestId: string;
   readonly traceparent: string;
+  /** The door that it came through; absent at the command line. */
+  readonly door?: Door;
   readonly idempotencyKey?: IdempotencyKey | undefined;
+  readonly caching?: Caching | undefined;
 }
 
 /** The origin of a request that may be given an idempotency key. */
@@ -44,7 +54,9 @@ export const Origin = createParamDecorator((_data: undefined, context: Execution
   const { requestId, traceparent } = asked.context;
   // Node joins a header that came twice with `, `, which no key holds.
   const idempotencyKey = parseIdempotencyKey(asked.headers['idempotency-key'] as string | undefined);
-  return { principal: callerOf(asked), requestId, traceparent, idempotencyKey };
+  const door = { method: asked.method, route: asked.destination.template };
+  const caching = parseCacheControl(asked.headers['cache-control']);
+  return { principal: callerOf(asked), requestId, traceparent, door, idempotencyKey, caching };
 });
 
 /** The connection under the request, to notice when the client is gone. */

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { GatewayError } from '../domain/errors.js';
 
 /** What log and metrics show for a request whose client left before its answer began; nginx's number, for HTTP has none. */
-const CLIENT_LEFT = 499;
+export const CLIENT_LEFT = 499;
 
 /** Hears of a request that is over, and of the status that it was answered with. */
 export type RequestEndListener = (request: FastifyRequest, status: number) => void;

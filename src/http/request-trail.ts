@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FastifyInstance } from 'fastify';
+import type { CommandName } from '../domain/command.js';
 import type { RequestContext } from './request-context.js';
 
 const current = new AsyncLocalStorage<RequestContext>();
@@ -16,4 +17,10 @@ export function followRequests(fastify: FastifyInstance): void {
 export function noteRecorded(): void {
   const context = current.getStore();
   if (context) context.recorded = true;
+}
+
+/** The request that is being handled, if one is, leads to this command. */
+export function noteCommand(command: CommandName): void {
+  const context = current.getStore();
+  if (context) context.command = command;
 }

@@ -1,5 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { constants as system } from 'node:os';
+import { ENDED_BEFORE_START } from '../domain/executor.js';
 import type { KillSignal } from '../domain/launcher.js';
 import { ControlGroup } from './control-group.js';
 import type { ControlGroupPlan, HostLaunch, HostReport, StartCommand } from './host-protocol.js';
@@ -37,7 +38,6 @@ export class HostRun implements ChildEvents {
   private allowance: number;
   private truncated = false;
   private over = false;
-  private isKilled = false;
   private failure: string | undefined;
   private timer: NodeJS.Timeout | undefined;
 
@@ -66,8 +66,11 @@ export class HostRun implements ChildEvents {
   }
 
   kill(signal: KillSignal): void {
-    this.isKilled = true;
-    if (!this.child) return;
+    if (!this.child) {
+      // Its group is being made, which may take long where many are: nobody waits for that.
+      if (!this.over) this.fail(ENDED_BEFORE_START.reason);
+      return;
+    }
     // What holds the sandbox would die at TERM and take the program along before that has had its time.
     if (this.command.sandbox && signal === 'SIGTERM') return this.terminateInside(this.child.pid);
     killGroup(this.child.pid, signal);
@@ -128,14 +131,17 @@ export class HostRun implements ChildEvents {
   }
 
   private async startInGroup(plan: ControlGroupPlan): Promise<void> {
+    let group: ControlGroup;
     try {
-      this.group = await ControlGroup.create(plan, `${process.pid}-${this.command.id}`);
+      group = await ControlGroup.create(plan, `${process.pid}-${this.command.id}`);
     } catch (error) {
-      return this.fail(`the control group could not be made (${(error as NodeJS.ErrnoException).code})`);
+      if (!this.over) this.fail(`the control group could not be made (${(error as NodeJS.ErrnoException).code})`);
+      return;
     }
-    if (this.isKilled) this.fail('the run was ended before its start');
+    if (this.over) return group.remove();
+    this.group = group;
     // What is in a sandbox waits for it to be put into the group; what is in none goes there itself.
-    else this.spawn(this.command.sandbox ? this.command : joining(this.group, this.command));
+    this.spawn(this.command.sandbox ? this.command : joining(group, this.command));
   }
 
   private spawn(launch: HostLaunch): void {

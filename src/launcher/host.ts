@@ -4,6 +4,8 @@
  * Started by `ExecutorHost`, fed over the IPC channel; it ends when the channel does, however the gateway ended.
  */
 import { setPriority } from 'node:os';
+import { ENDED_BEFORE_START } from '../domain/executor.js';
+import { PassingMap } from '../domain/passing-map.js';
 import { closeInheritedDescriptors, descriptorLimit } from './descriptors.js';
 import { IN_SANDBOX, WITHOUT_FFI, type HostCommand, type SpawnMechanism, type StartCommand } from './host-protocol.js';
 import { HostRun, type RunSurroundings } from './host-run.js';
@@ -34,17 +36,19 @@ interface Means {
 setPriority(NICENESS);
 const cleaner = process.argv.includes(IN_SANDBOX) ? new SandboxCleaner() : null;
 const { mechanism, spawnChild: spawn, orphans } = await bestMeans();
-const waiting = new Map<number, StartCommand>();
-const runs = new Map<number, HostRun>();
+const waiting = new PassingMap<number, StartCommand>();
+const runs = new PassingMap<number, HostRun>();
 /** Node never closes the pipes of a child that failed for want of descriptors, so it must not come to that. */
 const mostRuns = Math.floor((descriptorLimit() - DESCRIPTORS_RESERVED) / DESCRIPTORS_PER_RUN);
 const outbox = new Outbox(
   (batch, sent) => process.send?.(batch, undefined, undefined, sent),
-  () => runs.forEach((run) => run.resume()),
+  () => {
+    for (const run of runs.values()) run.resume();
+  },
 );
 const underWay: RunsUnderWay = {
-  isProgram: (pid) => someRun((run) => run.pid === pid),
-  isMark: (entry) => someRun((run) => !run.isOver && run.mark === entry),
+  isProgram: (pid) => runs.some((run) => run.pid === pid),
+  isMark: (entry) => runs.some((run) => !run.isOver && run.mark === entry),
 };
 let nextLook: Promise<void> | null = null;
 
@@ -88,11 +92,6 @@ function surroundingsOf(id: number): RunSurroundings {
   return { spawnChild: spawn, adopts: orphans !== null, outbox, endOrphans, onGone: () => runs.delete(id) };
 }
 
-function someRun(matches: (run: HostRun) => boolean): boolean {
-  for (const run of runs.values()) if (matches(run)) return true;
-  return false;
-}
-
 /** What ends in one turn is looked after together. */
 function endOrphans(): Promise<void> {
   return (nextLook ??= new Promise((resolve) => {
@@ -118,15 +117,17 @@ function carryOut(batch: readonly HostCommand[]): void {
   for (const command of batch) {
     if (command.kind === 'start') waiting.set(command.id, command);
     else if (command.kind === 'input') runs.get(command.id)?.feed(command.data);
-    else if (waiting.delete(command.id)) outbox.push({ kind: 'failed', id: command.id, reason: 'the run was ended before its start' });
+    else if (waiting.delete(command.id)) outbox.push({ kind: 'failed', id: command.id, reason: ENDED_BEFORE_START.reason });
     else runs.get(command.id)?.kill(command.signal);
   }
   if (idle && waiting.size > 0) startSome();
 }
 
 function end(code: number): never {
-  runs.forEach((run) => run.kill('SIGKILL'));
-  runs.clear();
+  for (const [id, run] of runs) {
+    run.kill('SIGKILL');
+    runs.delete(id);
+  }
   const pause = new Int32Array(new SharedArrayBuffer(4));
   for (let look = 0; look < ORPHAN_LOOKS && killOrphans(); look++) Atomics.wait(pause, 0, 0, ORPHAN_LOOK_MS);
   process.exit(code);

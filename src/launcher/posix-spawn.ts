@@ -1,6 +1,7 @@
 import { openSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
+import { PassingMap } from '../domain/passing-map.js';
 import { FILTER_FD, GATE_FD, STATUS_FD } from './bubblewrap.js';
 import type { HostLaunch } from './host-protocol.js';
 import type { Libc } from './libc.js';
@@ -37,8 +38,9 @@ const [EVENT_BYTES, EVENT_DATA] = process.arch === 'x64' ? [12, 4] : [16, 8];
  * program, so that nothing is copied, however large this process is. Pipes are watched in one epoll set. Each call through the FFI
  * takes about a microsecond, so there are as few of them for a run as can be.
  *
- * posix_spawn returns when the child has become its program, and nobody else here makes children: so at no other time does anybody
- * hold copies of our descriptors, and to close one is to take it out of the epoll set.
+ * posix_spawn returns a moment before the child has let go of its copies of our descriptors, and while it holds one, to close ours
+ * does not take it out of the epoll set: its number would be reported when it means another pipe already, and reading that would wait.
+ * So each is taken out before it is closed.
  */
 export class PosixSpawner implements ChildSystem {
   private readonly libc: Libc;
@@ -50,9 +52,9 @@ export class PosixSpawner implements ChildSystem {
   private readonly chunk = Buffer.alloc(READ_BYTES);
   private readonly ends = new Int32Array(2);
   private readonly number = new Int32Array(1);
-  private readonly watched = new Map<number, () => void>();
+  private readonly watched = new PassingMap<number, () => void>();
   private readonly plainActions = new Map<string, Buffer>();
-  private readonly children = new Set<SpawnedChild>();
+  private readonly children = new PassingMap<number, SpawnedChild>();
   /** Numbers that the ends of pipes for a child are given, so that what it does with them is the same each time. */
   private readonly standing: { readonly nothing: number; readonly stdout: number; readonly stderr: number };
   private asking: NodeJS.Timeout | undefined;
@@ -89,7 +91,7 @@ export class PosixSpawner implements ChildSystem {
       const { pid, gate, input } =
         request.stdin === null && !request.sandbox ? this.startPlain(request) : this.startWith(request, { open, given, outputs });
       const child = new SpawnedChild(this, { pid, outputs, gate, input }, events);
-      this.children.add(child);
+      this.children.set(pid, child);
       this.ask();
       return child;
     } catch (error) {
@@ -117,7 +119,7 @@ export class PosixSpawner implements ChildSystem {
   }
 
   close(descriptor: number): void {
-    this.watched.delete(descriptor);
+    this.unwatch(descriptor);
     this.libc.close(descriptor);
   }
 
@@ -145,7 +147,7 @@ export class PosixSpawner implements ChildSystem {
   }
 
   forget(child: SpawnedChild): void {
-    this.children.delete(child);
+    this.children.delete(child.pid);
   }
 
   private watchFor(what: number, descriptor: number, onReady: () => void): void {
@@ -268,7 +270,7 @@ export class PosixSpawner implements ChildSystem {
   /** Most ends are seen by the end of the pipes; this sees the others. */
   private ask(): void {
     this.asking ??= setInterval(() => {
-      for (const child of this.children) child.lookForEnd();
+      for (const child of this.children.values()) child.lookForEnd();
       if (this.children.size > 0) return;
       clearInterval(this.asking);
       this.asking = undefined;

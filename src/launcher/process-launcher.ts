@@ -26,6 +26,8 @@ export interface ProcessLauncherOptions {
   readonly ownsProcess?: boolean;
   /** How programs are contained; not at all when absent. */
   readonly containment?: ContainmentOptions;
+  /** No sandbox can be kept for a program that is run often: each of its runs builds its own, which takes longer. */
+  readonly onSandboxNotKept?: (file: string) => void;
   /** A host went away unasked and is being replaced; `runs` ended as lost with it. */
   readonly onHostLost?: (host: { readonly pid: number | undefined; readonly runs: number }) => void;
 }
@@ -123,7 +125,7 @@ export class ProcessLauncher extends Launcher {
     const containment = new Containment(this.options.containment ?? NOT_CONTAINED, host.means);
     this.contained = containment;
     await tryContainment(containment, (launch, handlers) => this.startOnHost(launch, handlers));
-    if (host.means.mechanism === 'posix_spawn') this.warm = new WarmSandboxes(containment);
+    if (host.means.mechanism === 'posix_spawn') this.warm = new WarmSandboxes(containment, this.options.onSandboxNotKept);
     const gap = Object.entries(containment.report.profiles).find(([, { contained }]) => !contained);
     if (containment.options.mode !== 'require' || !gap) return;
     const [profile, { reason }] = gap;

@@ -1,4 +1,4 @@
-import type { ExecutionEnd } from '../domain/executor.js';
+import { ENDED_BEFORE_START } from '../domain/executor.js';
 import type { LaunchedProcess, LaunchHandlers, LaunchRequest } from '../domain/launcher.js';
 import type { Sandbox } from '../domain/sandbox.js';
 import type { Containment } from './containment.js';
@@ -24,8 +24,6 @@ const IDLE_MS = 30_000;
 const OLDEST_MS = 60_000;
 /** After so many that did not come up, none is tried any more for that command. */
 const MOST_FAILURES = 2;
-
-const ENDED_BEFORE_START: ExecutionEnd = { kind: 'failed_to_start', reason: 'the run was ended before its start' };
 
 /** Starts a run in a sandbox of its own. */
 export type StartElsewhere = () => LaunchedProcess;
@@ -63,7 +61,11 @@ export class WarmSandboxes {
   private launches = 0;
   private stopped = false;
 
-  constructor(private readonly containment: Containment) {
+  /** @param onRefused told of a program for which no sandbox that stays can be had: each of its runs builds its own from then on */
+  constructor(
+    private readonly containment: Containment,
+    private readonly onRefused: (file: string) => void = () => undefined,
+  ) {
     this.tidying = setInterval(() => this.closeIdle(), IDLE_MS / 6).unref();
   }
 
@@ -76,7 +78,7 @@ export class WarmSandboxes {
     const kept = this.keptFor(request);
     if (!kept) return elsewhere();
     const host = this.take(kept.idle);
-    this.noteArrival(kept, request.sandbox, host !== undefined);
+    this.noteArrival(kept, request, host !== undefined);
     if (host) return this.startIn(host, kept, request, handlers);
     const waitIsShort = kept.meanMs < SHORT_RUN_MS && kept.hosts > 0;
     return waitIsShort ? this.queue(kept, request, handlers, elsewhere) : elsewhere();
@@ -106,8 +108,10 @@ export class WarmSandboxes {
   }
 
   private keptFor(request: LaunchRequest): Kept | null {
-    const { sandbox, privateFolder } = request;
-    if (this.stopped || privateFolder !== null || this.refused.has(sandbox)) return null;
+    const { sandbox, privateFolder, stdin } = request;
+    // Whoever is talked to stays for long, and others must not wait for that.
+    const isFed = typeof stdin === 'object' && stdin !== null;
+    if (this.stopped || isFed || privateFolder !== null || this.refused.has(sandbox)) return null;
     const known = this.kept.get(sandbox);
     if (known) return known;
     const plan = this.containment.shared(request, HOST_NEEDS);
@@ -118,17 +122,17 @@ export class WarmSandboxes {
     return kept;
   }
 
-  private noteArrival(kept: Kept, sandbox: Sandbox, isServed: boolean): void {
+  private noteArrival(kept: Kept, request: LaunchRequest, isServed: boolean): void {
     const now = performance.now();
     kept.arrivals = [...kept.arrivals.slice(1 - WORTH_IT_RUNS), now];
     const [oldest = 0] = kept.arrivals;
     const isFrequent = kept.arrivals.length === WORTH_IT_RUNS && now - oldest < WORTH_IT_MS;
     const isRoom = kept.hosts < MOST_OF_ONE && this.hosts.size < MOST_OF_ALL;
-    if (isFrequent && !isServed && isRoom) void this.open(kept, sandbox);
+    if (isFrequent && !isServed && isRoom) void this.open(kept, request);
   }
 
   /** Never rejects: without a sandbox that stays, runs get their own. */
-  private async open(kept: Kept, sandbox: Sandbox): Promise<void> {
+  private async open(kept: Kept, request: LaunchRequest): Promise<void> {
     kept.hosts++;
     try {
       const host = ExecutorHost.openIn(kept.plan, [IN_SANDBOX]);
@@ -141,7 +145,7 @@ export class WarmSandboxes {
       void group?.remove();
     } catch {
       kept.failures++;
-      if (kept.failures >= MOST_FAILURES) this.refuse(kept, sandbox);
+      if (kept.failures >= MOST_FAILURES) this.refuse(kept, request);
     } finally {
       kept.hosts--;
     }
@@ -164,7 +168,8 @@ export class WarmSandboxes {
     }
   }
 
-  private refuse(kept: Kept, sandbox: Sandbox): void {
+  private refuse(kept: Kept, { sandbox, file }: LaunchRequest): void {
+    if (!this.refused.has(sandbox) && !this.stopped) this.onRefused(file);
     this.refused.add(sandbox);
     this.kept.delete(sandbox);
     for (const start of kept.waiting.splice(0)) start(null);

@@ -1,4 +1,4 @@
-/** What takes the blocks: one of pino's destinations. */
+/** What takes the blocks: one of pino's destinations, or one that behaves like them. */
 interface BlockWriter {
   write(text: string): unknown;
   flush(): void;
@@ -41,15 +41,16 @@ export class LineBlocks {
     this.writer.flushSync();
   }
 
+  /** What came so far, as a block of its own. */
+  handOn(): void {
+    if (this.lines === '') return;
+    this.writer.write(this.lines);
+    this.lines = '';
+  }
+
   private handOnLate(): void {
     this.timer = undefined;
     this.handOn();
     this.writer.flush();
-  }
-
-  private handOn(): void {
-    if (this.lines === '') return;
-    this.writer.write(this.lines);
-    this.lines = '';
   }
 }

@@ -1,10 +1,8 @@
 import { pino } from 'pino';
-
-/** Lines that wait for a log that cannot be written, in bytes; what comes beyond that is lost. */
-const MOST_WAITING = 4 * 1024 ** 2;
+import { lineCount, type LogOutlet, MOST_WAITING } from './log-outlet.js';
 
 /** Where JSON lines go, as pino wants it. */
-export interface LogFile {
+export interface LogFile extends LogOutlet {
   write(text: string): void;
   flush(): void;
   flushSync(): void;
@@ -20,18 +18,26 @@ export function openLog(fd: 1 | 2): LogFile {
     sync: false,
     maxLength: MOST_WAITING,
   });
-  let failing = false;
+  const state: { failure: string | undefined; linesLost: number } = { failure: undefined, linesLost: 0 };
   let givenUp = false;
-  destination.on('write', () => (failing = false));
-  destination.on('error', () => (failing = true));
+  destination.on('write', () => (state.failure = undefined));
+  destination.on('error', (error: NodeJS.ErrnoException) => (state.failure = error.code ?? 'it failed unexpectedly'));
+  destination.on('drop', (text: string) => (state.linesLost += lineCount(text)));
   // Else pino's last flush would be tried for ever, or throw.
   const giveUp = () => {
-    if (!failing || givenUp) return;
+    if (state.failure === undefined || givenUp) return;
     givenUp = true;
     destination.destroy();
   };
   process.once('beforeExit', giveUp);
   return {
+    log: 'application',
+    get failure() {
+      return state.failure;
+    },
+    get linesLost() {
+      return state.linesLost;
+    },
     write: (text) => {
       if (!givenUp) destination.write(text);
     },
@@ -42,7 +48,7 @@ export function openLog(fd: 1 | 2): LogFile {
       try {
         if (!givenUp) destination.flushSync();
       } catch {
-        failing = true;
+        state.failure = 'it failed unexpectedly';
         giveUp();
       }
     },

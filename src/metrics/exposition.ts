@@ -39,7 +39,9 @@ interface Exemplar {
 }
 
 /** A registry whose metrics may have exemplars. */
-export function openRegistry(): Registry<OpenMetricsContentType> {
+export type OpenRegistry = Registry<OpenMetricsContentType>;
+
+export function openRegistry(): OpenRegistry {
   const registry = new Registry<OpenMetricsContentType>();
   registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
   return registry;

@@ -1,5 +1,7 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, type LabelValues, type Metric } from 'prom-client';
+import { Counter, Gauge, Histogram, type LabelValues, type Metric } from 'prom-client';
+import { EventLoopLag } from './event-loop-lag.js';
 import { type Exposition, expose, openRegistry } from './exposition.js';
+import { measureProcess } from './process-metrics.js';
 
 /** OpenTelemetry's advice for HTTP server durations, seconds. */
 const HTTP_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
@@ -21,6 +23,7 @@ export class Metrics {
     help: 'Measurements that failed, and metrics left out of a scrape',
     registers: [this.registry],
   });
+  readonly loop = new EventLoopLag();
   private isFirstFailure = true;
   private readonly preparations: (() => void)[] = [];
 
@@ -33,6 +36,11 @@ export class Metrics {
   readonly errors = this.counter('errors_total', 'Problems answered, by code', ['code']);
   readonly authFailures = this.counter('auth_failures_total', 'Requests refused for their key', ['reason']);
   readonly connectionsRefused = this.counter('connections_refused_total', 'Connections closed because their address had too many');
+  readonly rateLimitCountedAlone = this.counter(
+    'rate_limit_counted_alone_total',
+    'Requests counted by this gateway alone, because Redis was away',
+  );
+  readonly redisUp = this.gauge('redis_up', 'Whether Redis answers (1) or not (0); absent without REDIS_URL', ['use']);
   readonly rateLimited = this.counter('rate_limited_total', 'Requests refused by a rate limit', ['scope']);
   readonly runs = this.counter('runs_total', 'Runs that ended', ['command', 'outcome']);
   readonly runDuration = this.timing('run_duration_seconds', 'Time from the start of a run to its end', RUN_BUCKETS, ['command']);
@@ -63,6 +71,12 @@ export class Metrics {
   readonly runsLimit = this.gauge('runs_limit', 'Runs that may hold a slot at one time');
   readonly runsQueueLimit = this.gauge('runs_queue_limit', 'Runs that may wait for a slot');
   readonly runEndsWaiting = this.gauge('run_ends_waiting', 'Ended runs whose end the store has not taken yet');
+  readonly agentsActive = this.gauge('agents_active', 'Agents that take instructions', ['command']);
+  readonly agentSessions = this.counter('agent_sessions_total', 'Programs of agents that ended', ['command', 'outcome']);
+  readonly agentInstructions = this.counter('agent_instructions_total', 'Instructions to agents that ended', ['command', 'outcome']);
+  readonly agentMalformedLines = this.counter('agent_malformed_lines_total', 'Lines of agents that are not what their framing says', [
+    'command',
+  ]);
   readonly breakerState = this.gauge('breaker_state', 'State of a circuit breaker: 0 closed, 1 half open, 2 open', ['name']);
   readonly breakerTransitions = this.counter('breaker_transitions_total', 'Changes of state of a circuit breaker', ['name', 'to']);
   readonly serviceHealthy = this.gauge('service_healthy', 'Whether a service is well (1) or failing (0), as /ready finds it', ['service']);
@@ -84,14 +98,45 @@ export class Metrics {
   readonly sandboxContained = this.gauge('sandbox_contained', 'Whether programs of a profile are contained (1) or not (0)', ['profile']);
   readonly catalogueCommands = this.gauge('catalogue_commands', 'Commands in the catalogue');
   readonly catalogueLoaded = this.gauge('catalogue_loaded_timestamp_seconds', 'When the catalogue was loaded, in seconds since 1970');
+  readonly logWritable = this.gauge('log_writable', 'Whether a log can be written (1) or not (0)', ['log']);
+  readonly logLinesLost = this.counter('log_lines_lost_total', 'Lines of logs that could not be written and are gone');
   readonly buildInfo = this.gauge('build_info', 'Always 1; the version is a label', ['version']);
 
+  readonly llmRequests = this.counter('llm_requests_total', 'Calls of language models, by how they ended', [
+    'provider',
+    'model',
+    'outcome',
+  ]);
+  readonly llmTokens = this.counter('llm_tokens_total', 'Tokens that language models read (input) and wrote (output)', [
+    'provider',
+    'model',
+    'kind',
+  ]);
+  readonly llmCost = this.counter('llm_cost_total', 'Cost of calls of language models, by the prices in the settings', [
+    'provider',
+    'model',
+  ]);
+
+  readonly traceSpansExported = this.counter('trace_spans_exported_total', 'Spans that the trace collector took');
+  readonly traceSpansDropped = this.counter('trace_spans_dropped_total', 'Spans that were not exported, by why', ['reason']);
   readonly configReloads = this.counter('config_reloads_total', 'Reloads of settings and catalogue', ['result']);
   readonly configLastReloadSuccess = this.gauge('config_last_reload_success', 'Whether the last reload succeeded, the start included');
 
+  readonly certificateExpiry = this.gauge(
+    'tls_certificate_expiry_timestamp_seconds',
+    'When the certificate in use ends, in seconds since 1970; absent without one',
+    ['setting'],
+  );
+
   /** @param onFirstFailure told once: the counter says how many follow */
   constructor(private readonly onFirstFailure: (error: unknown) => void = () => undefined) {
-    collectDefaultMetrics({ register: this.registry });
+    measureProcess(this.registry);
+    this.loop.register(this.registry);
+  }
+
+  /** Ends what measures by itself. */
+  stop(): void {
+    this.loop.stop();
   }
 
   /** All of them, as `GET /metrics` answers. */

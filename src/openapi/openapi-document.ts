@@ -22,7 +22,15 @@ const problemSchema = {
     code: { type: 'string', enum: Object.keys(ERRORS) },
     detail: { type: 'string' },
     requestId: { type: 'string' },
+    traceId: { type: 'string', description: 'The trace of the request (W3C Trace Context), as log lines have it' },
     runId: { type: 'string', description: 'The run that this is about, where there is one' },
+    proposal: {
+      type: 'object',
+      description: 'Of text that no phrase matches: a command that it may mean. Nothing was run',
+      required: ['command', 'args'],
+      properties: { command: { type: 'string' }, args: { type: 'object' } },
+    },
+    planId: { type: 'string', description: 'The plan of the proposal: `POST /run {planId}` runs it' },
     errors: {
       type: 'array',
       items: { type: 'object', required: ['path', 'message'], properties: { path: { type: 'string' }, message: { type: 'string' } } },

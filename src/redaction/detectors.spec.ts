@@ -175,6 +175,8 @@ const LOOK_ALIKES: Partial<Record<RedactionKind, readonly string[]>> = {
     '4111 1111-1111 1111',
     '1700000000000 1700000000000000000',
   ],
+  // Check digits that are another account's.
+  iban: ['DE89370400440532013001', 'GB82WEST12345698765433'],
 };
 
 describe('detectors', () => {

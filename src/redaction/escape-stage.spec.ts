@@ -90,6 +90,12 @@ describe('terminal escapes [R7]', () => {
     );
   });
 
+  it('hold back no more than a stretch of a line that does not end', () => {
+    const redactor = createRedactor({ secrets: [SECRET] });
+    const released = Array.from({ length: 20 }, () => redactor.push(`\x1b[0m${'word '.repeat(1_000)}`).length);
+    expect(released.reduce((sum, length) => sum + length, 0)).toBeGreaterThan(80_000);
+  });
+
   it('take linear time, however many there are and however long the line', () => {
     for (const unit of ['\x1b[0m', 'a\x1b', '\x1b]', '\x1b]a', '\x1b[1', 'x\b', '\0', 'gh\x1b[0mp_']) {
       const text = unit.repeat(Math.ceil(1_000_000 / unit.length));

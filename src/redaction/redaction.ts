@@ -9,10 +9,15 @@ export interface Redacted {
   readonly count: number;
 }
 
+/** Texts found clean that are remembered, and the longest of them: the same names, addresses and digests come again and again. */
+const MOST_CLEAN = 2_000;
+const LONGEST_CLEAN = 80;
+
 /** What one gateway masks: the kinds that are on, and the operators' own rules. One instance serves all exits, so that all show the same. */
 export class Redaction {
   readonly #detectors: DetectorSet;
   readonly #data = new DataRedactor((text) => this.text(text).text);
+  readonly #clean = new Set<string>();
 
   /** @param detectors of the kinds that are on, our own last */
   constructor(detectors: readonly Detector[] = DETECTORS, ownKinds: readonly string[] = []) {
@@ -31,7 +36,7 @@ export class Redaction {
 
   /** Masks secrets and personal data in a whole text. */
   text(text: string, secrets: readonly string[] = []): Redacted {
-    if (secrets.length === 0 && !this.#detectors.mayMatch(text)) return { text, count: 0 };
+    if (secrets.length === 0 && this.#isClean(text)) return { text, count: 0 };
     let count = 0;
     const redactor = this.redactor({ secrets, onRedaction: () => (count += 1) });
     return { text: redactor.push(text) + redactor.end(), count };
@@ -40,5 +45,14 @@ export class Redaction {
   /** A copy of JSON data in which every string is masked; see {@link DataRedactor}. */
   data(data: unknown): unknown {
     return this.#data.copy(data);
+  }
+
+  #isClean(text: string): boolean {
+    if (text.length > LONGEST_CLEAN) return !this.#detectors.mayMatch(text);
+    if (this.#clean.has(text)) return true;
+    if (this.#detectors.mayMatch(text)) return false;
+    if (this.#clean.size === MOST_CLEAN) this.#clean.clear();
+    this.#clean.add(text);
+    return true;
   }
 }

@@ -60,6 +60,11 @@ export class Admission {
     return this.waiting.length;
   }
 
+  /** How many slots and queue places a key holds. */
+  sharesOf(principalId: string): { readonly active: number; readonly queued: number } {
+    return { active: this.holdersByKey.of(principalId), queued: this.waitingByKey.of(principalId) };
+  }
+
   /** Of all who wait: 0 when nobody does. */
   get longestWaitMs(): number {
     const [first] = this.waiting;

@@ -6,6 +6,7 @@ import type { Principal } from '../domain/principal.js';
 import { Caller, Origin } from '../http/parameters.js';
 import { Requires } from '../http/route-access.js';
 import { checked } from '../http/validation.pipe.js';
+import { Redaction } from '../redaction/redaction.js';
 import type { Parked } from './approval-desk.js';
 import { ApprovalService } from './approval.service.js';
 import { executionSchema, presentExecution } from './plan-view.js';
@@ -22,21 +23,25 @@ const waitingSchema = executionSchema.extend({
   requestedAt: z.iso.datetime(),
   expiresAt: z.iso.datetime(),
 });
-type WaitingView = z.output<typeof waitingSchema>;
+/** A run that waits, and what it would start. */
+export type WaitingView = z.output<typeof waitingSchema>;
 const waitingListSchema = z.object({ items: z.array(waitingSchema), nextCursor: z.null() }).meta({ id: 'ApprovalList' });
 
 /** Where runs wait for somebody else. Each is approved or denied once, by the id of the run. */
 @ApiTags('approvals')
 @Controller('approvals')
 export class ApprovalController {
-  constructor(@Inject(ApprovalService) private readonly approvals: ApprovalService) {}
+  constructor(
+    @Inject(ApprovalService) private readonly approvals: ApprovalService,
+    @Inject(Redaction) private readonly redaction: Redaction,
+  ) {}
 
   @Get()
   @Requires('operator')
   @ApiOperation({ summary: 'Runs that wait for approval, oldest first: your own, and those of commands that you may run' })
   @ApiOkResponse({ description: 'What would be started, for each', standardSchema: waitingListSchema })
   list(@Caller() principal: Principal): Page<WaitingView> {
-    return { items: this.approvals.list(principal).flatMap(present), nextCursor: null };
+    return { items: this.approvals.list(principal).flatMap((parked) => present(parked, this.redaction)), nextCursor: null };
   }
 
   @Post(':id/approve')
@@ -65,10 +70,11 @@ export class ApprovalController {
   }
 }
 
-function present({ walk, expiresAt }: Parked): WaitingView[] {
+function present({ walk, expiresAt }: Parked, redaction: Redaction): WaitingView[] {
   const { command, preparation, seal, live, origin } = walk;
   if (!seal) return [];
   const { id, name } = origin.principal;
   const { id: run, queuedAt } = live.run;
-  return [{ runId: run, requestedBy: { id, name }, requestedAt: queuedAt, expiresAt, ...presentExecution(command, preparation, seal) }];
+  const execution = presentExecution(command, preparation, { seal, redaction });
+  return [{ runId: run, requestedBy: { id, name }, requestedAt: queuedAt, expiresAt, ...execution }];
 }

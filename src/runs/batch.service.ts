@@ -1,12 +1,16 @@
+import type { Logger } from 'pino';
+import type { ErrorTracker } from '../domain/error-tracker.js';
 import { GatewayError, type Problem, toProblem } from '../domain/errors.js';
+import { logLevelOf, reportRefusal } from '../error-tracking/report-refusal.js';
 import type { ClientConnection } from '../http/parameters.js';
+import { traceIdOf } from '../http/request-context.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { RateLimits } from '../auth/rate-limits.js';
 import type { LiveRun } from './live-run.js';
 import type { RunHistory } from './run-history.js';
 import type { RunEnvelope } from './run-envelope.js';
 import { type BatchRequest, type RunRequest, runRequestSchema } from './run-request.js';
-import type { RunOrigin } from './run-walk.js';
+import { factsOf, type RunOrigin } from './run-walk.js';
 import type { RunService } from './run.service.js';
 
 /** What became of one item, in the order of the request. `replayed`: by an earlier request with the same idempotency key. */
@@ -14,6 +18,15 @@ export type BatchItem =
   | { readonly run: RunEnvelope; readonly replayed?: true }
   | { readonly problem: Problem; readonly replayed?: true }
   | { readonly skipped: 'an earlier item did not succeed' };
+
+export interface BatchRooms {
+  readonly runs: RunService;
+  readonly history: RunHistory;
+  readonly limits: RateLimits;
+  readonly metrics: Metrics;
+  readonly errors: ErrorTracker;
+  readonly logger: Logger;
+}
 
 /** What the items of one batch share. */
 interface Sitting {
@@ -28,12 +41,7 @@ const SKIPPED: BatchItem = { skipped: 'an earlier item did not succeed' };
 
 /** Many runs in one request. Each item walks the path by itself: checked, limited, recorded and answered apart. */
 export class BatchService {
-  constructor(
-    private readonly runs: RunService,
-    private readonly history: RunHistory,
-    private readonly limits: RateLimits,
-    private readonly metrics: Metrics,
-  ) {}
+  constructor(private readonly rooms: BatchRooms) {}
 
   async run(batch: BatchRequest, origin: RunOrigin, connection: ClientConnection): Promise<readonly BatchItem[]> {
     const sitting: Sitting = { origin, runs: new Set(), clientIsGone: false };
@@ -63,23 +71,37 @@ export class BatchService {
     let replayed: { readonly replayed?: true } = {};
     try {
       // The request itself paid for the first item; the others count like requests of their own.
-      if (index > 0) await this.limits.spendForKey(origin.principal);
-      const live = await this.runs.start(readItem(item, index), { ...origin, idempotencyKey: keyOfItem(origin, index) });
+      if (index > 0) await this.rooms.limits.spendForKey(origin.principal);
+      const live = await this.rooms.runs.start(readItem(item, index), { ...origin, idempotencyKey: keyOfItem(origin, index) });
       if (live.isReplay) replayed = { replayed: true };
       // It waits for somebody: the batch does not, and whoever leaves it leaves the run alone.
-      if (live.isParked) return { run: this.history.present(live.run, live.output), ...replayed };
+      if (live.isParked) return { run: this.rooms.history.present(live.run, live.output), ...replayed };
       runs.add(live);
       if (sitting.clientIsGone) live.abort(CLIENT_GONE);
       try {
-        return { run: this.history.present(await live.finished, live.output), ...replayed };
+        return { run: this.rooms.history.present(await live.finished, live.output), ...replayed };
       } finally {
         runs.delete(live);
       }
     } catch (error) {
-      const problem = toProblem(error, origin.requestId);
-      this.metrics.errors.inc({ code: problem.code });
-      return { problem, ...replayed };
+      return { problem: this.problemOf(error, index, origin), ...replayed };
     }
+  }
+
+  /** The answer as a whole is no failure, so nobody else would hear of a fault of ours in one of its items. */
+  private problemOf(error: unknown, item: number, origin: RunOrigin): Problem {
+    const { requestId } = origin;
+    const problem = toProblem(error, requestId, traceIdOf(origin.traceparent));
+    this.rooms.metrics.errors.inc({ code: problem.code });
+    reportRefusal(this.rooms.errors, error, { request: factsOf(origin) });
+    if (problem.status >= 500) {
+      const cause = error instanceof GatewayError ? error.extra.cause : error;
+      this.rooms.logger[logLevelOf(problem.code)](
+        { request_id: requestId, item, code: problem.code, err: cause },
+        `item of a batch failed: ${problem.detail}`,
+      );
+    }
+    return problem;
   }
 }
 

@@ -3,6 +3,7 @@ import { canonicalJson } from '../domain/audit.js';
 import type { Write } from '../domain/db.js';
 import { ERRORS, GatewayError, type ErrorCode } from '../domain/errors.js';
 import { IDEMPOTENCY_KEPT_MS, type IdempotencyClaim } from '../domain/idempotency.js';
+import { PassingMap } from '../domain/passing-map.js';
 import type { Clock, SecretKey } from '../domain/ports.js';
 import type { Run, RunId } from '../domain/run.js';
 import type { IdempotencyStore, RunStore } from '../domain/stores.js';
@@ -27,7 +28,7 @@ const RESULTS = ['first', 'replayed', 'under_way', 'mismatch'] as const;
  * whose unique record also decides between processes. A key never leads to a second run, and only its own principal finds it.
  */
 export class IdempotencyLedger {
-  private readonly onTheirWay = new Map<string, RunWalk>();
+  private readonly onTheirWay = new PassingMap<string, RunWalk>();
 
   constructor(private readonly rooms: LedgerRooms) {
     for (const result of RESULTS) rooms.metrics.idempotentRequests.inc({ result }, 0);

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import type { Command, Invocation, Preparation, ProcessInvocation } from '../domain/command.js';
+import type { Command, HttpInvocation, Invocation, LlmInvocation, Preparation, ProcessInvocation } from '../domain/command.js';
 import { POLICY_RULES, type Verdict } from '../domain/policy.js';
 import { SANDBOX_PROFILES } from '../domain/sandbox.js';
+import type { Redaction } from '../redaction/redaction.js';
 import type { Seal } from './seal.js';
 
 const nullableInt = z.int().nullable();
@@ -25,6 +26,26 @@ const executionFields = {
     .array(z.string())
     .nullable()
     .meta({ description: 'Exactly as it would be started; `{file:x}` stands for the path of a private file' }),
+  request: z
+    .object({
+      method: z.string(),
+      url: z.string(),
+      headers: z.record(z.string(), z.string()).readonly(),
+      body: z.string().nullable(),
+      expected: z.array(z.int()).readonly().nullable().meta({ description: 'Statuses that are a success; null: any of 2xx' }),
+      redirects: z.int().meta({ description: 'Redirects that are followed' }),
+    })
+    .nullable()
+    .meta({ description: 'What would be sent, secrets masked; null for all that is no call to a service' }),
+  chat: z
+    .object({
+      provider: z.string().nullable().meta({ description: 'Null: the first that is configured' }),
+      model: z.string().nullable().meta({ description: 'Null: that of the provider' }),
+      messages: z.array(z.object({ role: z.enum(['system', 'user']), content: z.string() })).readonly(),
+      maxTokens: z.int(),
+    })
+    .nullable()
+    .meta({ description: 'What a language model would be asked, secrets masked; null for all other commands' }),
   argvDigest: z.string().meta({ description: 'SHA-256 over argv, each element closed by a NUL; the audit log has it too' }),
   environment: z.array(z.string()).meta({ description: 'Names of all variables the program gets' }),
   cwd: z.string().nullable(),
@@ -60,7 +81,11 @@ export const planSchema = z
 export type PlanView = Omit<z.output<typeof planSchema>, 'verdicts'> & { readonly verdicts: readonly Verdict[] };
 
 /** No value of a variable, of stdin or of a file: any of them may be a secret. */
-export function presentExecution(command: Command, preparation: Preparation, seal: Seal): ExecutionView {
+export function presentExecution(
+  command: Command,
+  preparation: Preparation,
+  { seal, redaction }: { readonly seal: Seal; readonly redaction: Redaction },
+): ExecutionView {
   const { invocation, args, argvDigest } = preparation;
   const program = invocation.kind === 'process' ? invocation : undefined;
   return {
@@ -69,6 +94,8 @@ export function presentExecution(command: Command, preparation: Preparation, sea
     args,
     executable: program ? { path: program.file, sha256: seal.executableDigest } : null,
     argv: program ? program.argv.map(presentElement) : null,
+    request: invocation.kind === 'http' ? presentRequest(invocation) : null,
+    chat: invocation.kind === 'llm' ? presentChat(invocation, redaction) : null,
     argvDigest,
     environment: program ? Object.keys(program.env).sort() : [],
     cwd: program?.cwd ?? null,
@@ -78,6 +105,15 @@ export function presentExecution(command: Command, preparation: Preparation, sea
     limits: limitsOf(command, invocation),
     fingerprint: seal.fingerprint,
   };
+}
+
+function presentRequest({ method, url, shown, expected, redirects }: HttpInvocation): ExecutionView['request'] {
+  return { method, url, headers: shown.headers, body: shown.body, expected, redirects };
+}
+
+function presentChat({ chat }: LlmInvocation, redaction: Redaction): ExecutionView['chat'] {
+  const { provider = null, model = null, maxTokens, messages } = chat;
+  return { provider, model, maxTokens, messages: messages.map(({ role, content }) => ({ role, content: redaction.text(content).text })) };
 }
 
 function limitsOf({ timeoutMs, limits }: Command, invocation: Invocation): ExecutionView['limits'] {

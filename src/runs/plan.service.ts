@@ -4,6 +4,7 @@ import { GatewayError } from '../domain/errors.js';
 import type { Verdict } from '../domain/policy.js';
 import type { TripwireRule } from '../domain/tripwire.js';
 import type { Catalogue } from '../commands/catalogue.js';
+import type { Redaction } from '../redaction/redaction.js';
 import { authorise } from './authorise.js';
 import type { PlanBook } from './plan-book.js';
 import { type PlanView, presentExecution } from './plan-view.js';
@@ -19,6 +20,7 @@ export interface PlanRooms {
   readonly plans: PlanBook;
   readonly sealer: Sealer;
   readonly policy: PolicyCheck;
+  readonly redaction: Redaction;
   /** How long an idempotency key gives the same plan: no longer than the plan itself. */
   readonly expiryMs: number;
 }
@@ -73,7 +75,7 @@ export class PlanService {
     return {
       planId: kept?.id ?? null,
       expiresAt: kept?.expiresAt ?? null,
-      ...presentExecution(command, preparation, seal),
+      ...presentExecution(command, preparation, { seal, redaction: this.rooms.redaction }),
       verdicts,
     };
   }

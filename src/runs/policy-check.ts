@@ -1,7 +1,7 @@
 import type { Command } from '../domain/command.js';
 import type { Verdict } from '../domain/policy.js';
 import type { RateCounter } from '../domain/ports.js';
-import type { Principal } from '../domain/principal.js';
+import { type Principal, roleAtLeast } from '../domain/principal.js';
 import { mayRun } from '../auth/permissions.js';
 import type { Admission } from './admission.js';
 import { describeTarget, type FreezeBook } from './freeze-book.js';
@@ -21,7 +21,7 @@ export class PolicyCheck {
       scopeVerdict(principal, command),
       roleVerdict(principal, command),
       this.freezeVerdict(principal, command),
-      await this.rateVerdict(command),
+      await this.rateVerdict(principal, command),
       this.concurrencyVerdict(principal, command),
       approvalVerdict(command),
     ];
@@ -33,7 +33,9 @@ export class PolicyCheck {
     return { rule: 'freeze', says: 'denies', detail: `${freeze.id} freezes ${describeTarget(freeze.target)}: ${freeze.reason}` };
   }
 
-  private async rateVerdict({ name, limits: { rate } }: Command): Promise<Verdict> {
+  private async rateVerdict({ role }: Principal, { name, limits: { rate } }: Command): Promise<Verdict> {
+    if (this.rooms.rates.refusesRun(rate) && !roleAtLeast(role, 'admin'))
+      return { rule: 'rate', says: 'denies', detail: 'Runs cannot be counted at the moment, and are refused until they can.' };
     if (rate === null) return { rule: 'rate', says: 'allows', detail: 'The command has no rate of its own.' };
     const { remaining, limit, resetSeconds } = await this.rooms.rates.peek(`command:${name}`, rate);
     const detail = `${remaining} of ${limit} runs are left in this window, which ends in ${resetSeconds} s.`;

@@ -6,6 +6,7 @@ import { Db } from '../domain/db.js';
 import { Clock, RateCounter, SecretKey } from '../domain/ports.js';
 import { FreezeStore, KeyStore } from '../domain/stores.js';
 import { Metrics } from '../metrics/metrics.js';
+import { Redaction } from '../redaction/redaction.js';
 import { Catalogue } from '../commands/catalogue.js';
 import { Admission } from './admission.js';
 import { ApprovalDesk } from './approval-desk.js';
@@ -34,9 +35,10 @@ export const POLICY_PROVIDERS: Provider[] = [
   },
   {
     provide: PlanService,
-    inject: [Catalogue, PlanBook, Sealer, PolicyCheck, SETTINGS_TOKEN],
-    useFactory: (...[catalogue, plans, sealer, policy, settings]: [Catalogue, PlanBook, Sealer, PolicyCheck, Settings]) =>
-      new PlanService({ catalogue, plans, sealer, policy, expiryMs: settings.PLAN_EXPIRY }),
+    inject: [Catalogue, PlanBook, Sealer, PolicyCheck, Redaction, SETTINGS_TOKEN],
+    useFactory: (
+      ...[catalogue, plans, sealer, policy, redaction, settings]: [Catalogue, PlanBook, Sealer, PolicyCheck, Redaction, Settings]
+    ) => new PlanService({ catalogue, plans, sealer, policy, redaction, expiryMs: settings.PLAN_EXPIRY }),
   },
   {
     provide: ApprovalDesk,

@@ -2,33 +2,17 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Put, Query } fr
 import { ApiOkResponse, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import type { Page } from '../domain/audit.js';
-import { type Explanation, type Freeze, FREEZE_MODES, type FreezeTarget, POLICY_RULES } from '../domain/policy.js';
+import { type Explanation, type Freeze, FREEZE_MODES, POLICY_RULES } from '../domain/policy.js';
 import type { Principal } from '../domain/principal.js';
 import { Caller, Origin } from '../http/parameters.js';
 import { Requires } from '../http/route-access.js';
 import { checked } from '../http/validation.pipe.js';
-import { scopeSchema } from '../auth/auth.schemas.js';
 import { Explainer } from './explain.js';
 import { FreezeBook } from './freeze-book.js';
+import { type FreezeRequest, freezeRequestSchema, targetOf } from './freeze-request.js';
 import { verdictSchema } from './plan-view.js';
 import type { RunOrigin } from './run-walk.js';
 import { RunService } from './run.service.js';
-
-const freezeRequestSchema = z
-  .strictObject({
-    target: z.union(
-      [
-        z.strictObject({ all: z.literal(true) }).meta({ title: 'Everything' }),
-        z.strictObject({ command: scopeSchema }).meta({ title: 'Commands by glob' }),
-        z.strictObject({ key: z.string().min(1).max(64) }).meta({ title: 'One key' }),
-      ],
-      { error: 'expected one of {all: true}, {command: glob} and {key: id}' },
-    ),
-    mode: z.enum(FREEZE_MODES).default('drain').meta({ description: '`drain`: nothing new starts; `stop`: what runs is ended too' }),
-    reason: z.string().min(1).max(300).meta({ description: 'Shown to those who are refused' }),
-  })
-  .meta({ id: 'FreezeRequest' });
-type FreezeRequest = z.output<typeof freezeRequestSchema>;
 
 const targetSchema = z.union([
   z.object({ kind: z.literal('all') }),
@@ -117,9 +101,4 @@ export class PolicyController {
   ): Promise<Explanation> {
     return this.explainer.explain(principal, { command, keyId: key });
   }
-}
-
-function targetOf(target: FreezeRequest['target']): FreezeTarget {
-  if ('all' in target) return { kind: 'all' };
-  return 'command' in target ? { kind: 'command', glob: target.command } : { kind: 'key', keyId: target.key };
 }

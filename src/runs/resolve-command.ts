@@ -7,7 +7,8 @@ import type { RunWalk } from './run-walk.js';
 
 /**
  * The step `resolve`: name, phrase or plan → command and raw arguments. What the caller may not see does not exist for it.
- * @throws GatewayError `command_unknown`, with what comes near; `plan_unknown`; `plan_void` when the plan's command was declared anew
+ * @throws GatewayError `command_unknown`, with what comes near; `plan_unknown`; `plan_void` when the plan's command was declared anew; `invalid_request`
+ *   for an agent
  */
 export function resolveCommand(walk: RunWalk, catalogue: Catalogue, plans: PlanBook): void {
   const { request, origin } = walk;
@@ -18,13 +19,18 @@ export function resolveCommand(walk: RunWalk, catalogue: Catalogue, plans: PlanB
     if (found.kind === 'unmatched') throw unknownCommand('No command has a phrase like this.', found.suggestions);
     walk.command = found.command;
     walk.args = found.args;
-    return;
+    return assertNoAgent(walk.command);
   }
   const name = request.command ?? '';
   const command = catalogue.get(name);
   if (!command || !visible(command)) throw unknownCommand('There is no such command.', catalogue.suggest(name, visible));
-  walk.command = command;
+  walk.command = request.via ? request.via.as(command) : command;
   walk.args = request.args ?? {};
+  if (!request.via) assertNoAgent(command);
+}
+
+function assertNoAgent({ agent }: Command): void {
+  if (agent) throw new GatewayError('invalid_request', 'This command is an agent: it is started with POST /agents.');
 }
 
 function resolvePlan(walk: RunWalk, id: string, catalogue: Catalogue, plans: PlanBook): void {

@@ -1,15 +1,30 @@
 import { z } from 'zod';
 import type { OutputParser } from '../domain/command.js';
+import { CALL_FAULTS, type CallFault } from '../domain/outgoing.js';
 import { type OutputChunk, type OutputStream, type Run, RUN_STATUSES } from '../domain/run.js';
 
 const instant = z.iso.datetime();
-const outcome = z
+const fallback = z
+  .object({
+    ageMs: z.number(),
+    insteadOf: z.enum(['exited', 'timed_out', 'failed_to_start', 'answered', 'unanswered', 'lost', 'rejected']),
+  })
+  .optional()
+  .meta({ description: 'Not the end of this run, but the last result that was cached, in place of a failure' });
+export const outcomeSchema = z
   .union([
-    z.object({ kind: z.literal('exited'), code: z.int(), signal: z.string().optional() }),
+    z.object({
+      kind: z.literal('exited'),
+      code: z.int(),
+      signal: z.string().optional(),
+      fallback,
+    }),
     z.object({ kind: z.literal('timed_out'), afterMs: z.number() }),
     z.object({ kind: z.literal('cancelled'), by: z.string() }),
     z.object({ kind: z.literal('rejected'), reason: z.string() }),
     z.object({ kind: z.literal('failed_to_start'), reason: z.string() }),
+    z.object({ kind: z.literal('answered'), status: z.int(), expected: z.boolean(), fallback }),
+    z.object({ kind: z.literal('unanswered'), fault: z.enum(Object.keys(CALL_FAULTS) as CallFault[]), sent: z.boolean() }),
     z.object({ kind: z.literal('lost') }),
   ])
   .meta({ id: 'RunOutcome' });
@@ -21,7 +36,7 @@ const summaryFields = z.object({
   keyId: z.string().meta({ description: 'Key that asked for it' }),
   requestId: z.string(),
   status: z.enum(RUN_STATUSES),
-  outcome: outcome.nullable(),
+  outcome: outcomeSchema.nullable(),
   truncated: z.boolean().meta({ description: 'More output came than the limit lets through' }),
   redactions: z.int().meta({ description: 'Things masked in the output' }),
   cached: z.boolean(),

@@ -3,7 +3,9 @@ import { ManualClock } from '../../test/kit/manual-clock.js';
 import { sampleRun } from '../../test/kit/storage.js';
 import type { Command, Preparation } from '../domain/command.js';
 import { GatewayError } from '../domain/errors.js';
+import { FAILURE_KINDS } from '../domain/failure.js';
 import { type ExecutionContext, type ExecutionEnd, Executor } from '../domain/executor.js';
+import { NO_TRACER } from '../domain/tracing.js';
 import { Metrics } from '../metrics/metrics.js';
 import { Redaction } from '../redaction/redaction.js';
 import { Resilience } from '../resilience/resilience.js';
@@ -25,12 +27,16 @@ class Script extends Executor {
   }
 }
 
-const command: Pick<Command, 'name' | 'executor' | 'timeoutMs' | 'retry' | 'breaker' | 'limits'> = {
+const retry = { attempts: 3, delayMs: 1, maxDelayMs: 1, budgetMs: null, attemptTimeoutMs: null, on: FAILURE_KINDS };
+const breaker = { name: 'shared', failures: 5, recoveryMs: 30_000, probes: 1, concurrent: null, on: FAILURE_KINDS };
+const command: Pick<Command, 'name' | 'executor' | 'timeoutMs' | 'retry' | 'breaker' | 'fallback' | 'idempotent' | 'limits'> = {
   name: 'test',
   executor: 'builtin',
   timeoutMs: 60_000,
   retry: null,
   breaker: null,
+  fallback: null,
+  idempotent: true,
   limits: { concurrent: null, rate: null, outputBytes: 1_000 },
 };
 
@@ -51,16 +57,32 @@ function walkOf(differences: Partial<Command> = {}): RunWalk {
   return walk;
 }
 
-function execution(executor: Executor, resilience = new Resilience()): RunExecution {
+function newResilience(): Resilience {
+  return new Resilience({ clock: new ManualClock(), declared: () => [breaker], onTransition: () => undefined });
+}
+
+function execution(executor: Executor, resilience = newResilience()): RunExecution {
   const writes = { checkWritable: () => Promise.resolve() };
-  return new RunExecution([executor], { resilience, writes, metrics: new Metrics(), clock: new ManualClock(), redaction: new Redaction() });
+  return new RunExecution([executor], {
+    resilience,
+    writes,
+    metrics: new Metrics(),
+    clock: new ManualClock(),
+    redaction: new Redaction(),
+    tracer: NO_TRACER,
+  });
+}
+
+/** Ends when it is told to. */
+function ended(signal: AbortSignal): Promise<ExecutionEnd> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve({ kind: 'exited', code: 143, signal: 'SIGTERM' })));
 }
 
 const exited = (code: number): ExecutionEnd => ({ kind: 'exited', code });
 
 describe('carrying a run out', () => {
   it('shows the output of the last attempt only', async () => {
-    const walk = walkOf({ retry: { attempts: 3 } });
+    const walk = walkOf({ retry });
     const script = new Script((attempt, context) => {
       context.onOutput('stdout', Buffer.from(`attempt ${attempt}\n`));
       return exited(attempt === 2 ? 0 : 1);
@@ -70,13 +92,48 @@ describe('carrying a run out', () => {
   });
 
   it('does not repeat what was ended from outside', async () => {
-    const walk = walkOf({ retry: { attempts: 3 } });
+    const walk = walkOf({ retry });
     const script = new Script(() => {
       walk.live.abort({ kind: 'cancelled', by: 'client_gone' });
       return exited(143);
     });
     await execution(script).carryOut(walk);
     expect([walk.outcome, walk.attempts]).toEqual([{ kind: 'cancelled', by: 'client_gone' }, 1]);
+  });
+
+  it('ends an attempt whose own time is over, and tries again', async () => {
+    const walk = walkOf({ retry: { ...retry, attempts: 2, attemptTimeoutMs: 10 } });
+    const script = new Script((_attempt, { signal }) => ended(signal));
+    await execution(script).carryOut(walk);
+    expect([walk.outcome, walk.attempts, walk.live.signal.aborted]).toEqual([{ kind: 'timed_out', afterMs: 10 }, 2, false]);
+  });
+
+  it('opens a breaker for what hangs, and not for what its caller ended', async () => {
+    const script = new Script((_attempt, { signal }) => ended(signal));
+    const resilience = newResilience();
+    const runs = execution(script, resilience);
+    for (let count = 0; count < 6; count++) {
+      const walk = walkOf({ breaker });
+      const carried = runs.carryOut(walk);
+      await Promise.resolve();
+      walk.live.abort({ kind: 'cancelled', by: 'client_gone' });
+      await carried;
+    }
+    const [shared] = resilience.breakers.all();
+    expect([shared?.look(), shared?.counts.unclear]).toEqual([{ kind: 'closed', failures: 0 }, 6]);
+    for (let count = 0; count < 5; count++) await runs.carryOut(walkOf({ breaker, timeoutMs: 1 }));
+    expect([shared?.look().kind, shared?.lastFailure?.cause]).toEqual(['open', { kind: 'timeout' }]);
+  });
+
+  it('believes an executor that knows more of a failure than its end says', async () => {
+    const told = { kind: 'status', status: 404 } as const;
+    const walk = walkOf({ retry });
+    const script = new Script((_attempt, context) => {
+      context.onFailure?.(told);
+      return exited(1);
+    });
+    await execution(script).carryOut(walk);
+    expect([walk.outcome, walk.attempts]).toEqual([exited(1), 1]);
   });
 
   it('starts nothing for a run that was ended while it waited for its slot', async () => {
@@ -100,8 +157,8 @@ describe('carrying a run out', () => {
   it('rejects, with the refusal for whoever waits, what an open breaker keeps out', async () => {
     const script = new Script(() => exited(1));
     const runs = execution(script);
-    for (let count = 0; count < 5; count++) await runs.carryOut(walkOf({ breaker: 'shared' }));
-    const walk = walkOf({ breaker: 'shared' });
+    for (let count = 0; count < 5; count++) await runs.carryOut(walkOf({ breaker }));
+    const walk = walkOf({ breaker });
     await runs.carryOut(walk);
     expect(walk.outcome).toEqual({ kind: 'rejected', reason: 'breaker_open' });
     expect(walk.refusal).toMatchObject({ code: 'breaker_open', extra: { retryAfterSeconds: 30 } });
@@ -109,8 +166,8 @@ describe('carrying a run out', () => {
   });
 
   it('has the cause for its outcome, whatever the abort made the policies throw', async () => {
-    const walk = walkOf();
-    const resilience = new Resilience();
+    const walk = walkOf({ breaker });
+    const resilience = newResilience();
     resilience.run = () => {
       walk.live.abort({ kind: 'cancelled', by: 'shutdown' });
       return Promise.reject(new Error('the task was cancelled'));

@@ -43,9 +43,23 @@ export class RunHistory {
     return this.outputOf(await this.find(principal, id));
   }
 
-  /** Newest first. Callers that are no admins see their own runs only. */
-  async page(principal: Principal, query: Omit<RunQuery, 'principalId'>): Promise<Page<Run>> {
-    const page = await this.store.page(principal.role === 'admin' ? query : { ...query, principalId: principal.id });
+  /** Newest first; of those under way a page may have fewer than asked for. Callers that are no admins see their own runs only. */
+  async page(principal: Principal, asked: Omit<RunQuery, 'principalId'>): Promise<Page<Run>> {
+    const query = principal.role === 'admin' ? asked : { ...asked, principalId: principal.id };
+    const { status } = query;
+    if (status !== 'queued' && status !== 'running') return this.shown(await this.store.page(query));
+    // Until its end a run is stored as it was when it was accepted: whether it has begun, memory alone knows.
+    let cursor = query.cursor;
+    for (;;) {
+      const { items, nextCursor } = this.shown(await this.store.page({ ...query, status: 'queued', cursor }));
+      const fitting = items.filter((run) => run.status === status);
+      if (fitting.length > 0 || nextCursor === null) return { items: fitting, nextCursor };
+      cursor = nextCursor;
+    }
+  }
+
+  /** What is under way as it is now. */
+  private shown(page: Page<Run>): Page<Run> {
     return { ...page, items: page.items.map((run) => this.runs.find(run.id)?.run ?? run) };
   }
 

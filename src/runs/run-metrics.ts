@@ -2,6 +2,7 @@ import type { CommandName } from '../domain/command.js';
 import type { EventBus } from '../domain/ports.js';
 import type { Run, RunOutcome } from '../domain/run.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { CACHE_REQUESTS } from './result-sharing.js';
 import type { Admission } from './admission.js';
 
 /** Counts runs as they end, and shows slots and queue at each scrape. Returns the function that stops it. */
@@ -11,7 +12,7 @@ export function measureRuns(events: EventBus, metrics: Metrics, admission: Admis
   metrics.show(metrics.runsLongestWait, () => admission.longestWaitMs / 1000);
   metrics.show(metrics.runsLimit, () => admission.limits.total);
   metrics.show(metrics.runsQueueLimit, () => admission.limits.queue);
-  for (const result of ['hit', 'miss']) metrics.cacheRequests.inc({ result }, 0);
+  for (const result of CACHE_REQUESTS) metrics.cacheRequests.inc({ result }, 0);
   const series = new Map<string, (run: Run) => void>();
   return events.subscribe('run.finished', ({ run }) => {
     metrics.attempt(() => {

@@ -31,6 +31,7 @@ export class RunRecorder {
   /** The entry that says what is about to be done, for whom. */
   intentOf(walk: RunWalk): Write {
     const { command, preparation, live, origin, plan, seal } = walk;
+    const { invocation } = preparation;
     const approval = needsApproval(walk) ? { approval: 'required', fingerprint: seal?.fingerprint } : {};
     return this.rooms.audit.appended({
       action: 'run.intent',
@@ -44,6 +45,7 @@ export class RunRecorder {
         argsDigest: preparation.argsDigest,
         argvDigest: preparation.argvDigest,
         ...(plan ? { planId: plan.id } : {}),
+        ...(invocation.kind === 'llm' && invocation.isAudited ? { prompt: invocation.chat.messages } : {}),
         ...approval,
         address: origin.principal.address,
       },
@@ -113,10 +115,11 @@ export class RunRecorder {
       principalId: origin.principal.id,
       subject: run.id,
       requestId: origin.requestId,
-      details: { command, outcome, cached, attempts, truncated, redactions },
+      details: { command, outcome, cached, attempts, truncated, redactions, ...(walk.usage ? { llm: walk.usage } : {}) },
     });
     const row: Write = { kind: unrecordedIntent ? 'run.insert' : 'run.finish', run, output: live.output };
-    return { run, writes: [...(unrecordedIntent ?? []), row, entry] };
+    const taken = walk.usage && walk.tokenClaim ? walk.tokenClaim.writes(walk.usage.counted) : [];
+    return { run, writes: [...(unrecordedIntent ?? []), row, entry, ...taken] };
   }
 
   private count(writes: readonly Write[]): void {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { runEnvelopeSchema } from './run-envelope.js';
+import type { RunVia } from './run-via.js';
 
 /** What a caller may ask: a command by name with arguments, free text that a phrase resolves, or a plan that was made before. */
 export interface RunRequest {
@@ -7,6 +8,8 @@ export interface RunRequest {
   readonly args?: unknown;
   readonly text?: string | undefined;
   readonly planId?: string | undefined;
+  /** Given by rooms of ours alone: no request body has it. */
+  readonly via?: RunVia;
 }
 
 /** Passed on as it came: Zod's records leave out `__proto__`, and an argument must be refused, not lost. */
@@ -35,6 +38,9 @@ const named = z
     args: args.optional(),
   })
   .meta({ title: 'By name' });
+
+/** Body of what takes a command by its name alone. */
+export const commandRequestSchema = named;
 
 const phrased = z
   .strictObject({

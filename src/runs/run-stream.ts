@@ -10,11 +10,19 @@ export const UNBUFFERED = ['x-accel-buffering', 'no'] as const;
 
 /** Run events as Server-Sent Events (WHATWG HTML §9.2): `run.started`, `output` (id = seq), `run.finished`; a comment every 15 s. */
 export function eventStream(events: AsyncGenerator<RunEvent, void, undefined>): StreamableFile {
-  const frames = Readable.from(framesOf(events), { objectMode: false, highWaterMark: 64 * 1024 });
+  return framedStream(events, frame);
+}
+
+/** The same for whatever has frames, each closed by an empty line. */
+export function framedStream<Event>(events: AsyncGenerator<Event, void, undefined>, frame: (event: Event) => string): StreamableFile {
+  const frames = Readable.from(framesOf(events, frame), { objectMode: false, highWaterMark: 64 * 1024 });
   return new StreamableFile(frames, { type: 'text/event-stream; charset=utf-8' });
 }
 
-async function* framesOf(events: AsyncGenerator<RunEvent, void, undefined>): AsyncGenerator<string, void, undefined> {
+async function* framesOf<Event>(
+  events: AsyncGenerator<Event, void, undefined>,
+  frame: (event: Event) => string,
+): AsyncGenerator<string, void, undefined> {
   yield ': open\n\n';
   let next = events.next();
   try {

@@ -1,29 +1,37 @@
 import type { AuditLog } from '../domain/audit-log.js';
 import type { Db } from '../domain/db.js';
+import type { ErrorTracker } from '../domain/error-tracker.js';
 import { GatewayError } from '../domain/errors.js';
+import { PassingMap } from '../domain/passing-map.js';
 import type { Freeze } from '../domain/policy.js';
 import type { Clock, EventBus, RateCounter } from '../domain/ports.js';
 import { lineOf, type PrincipalId } from '../domain/principal.js';
 import type { RunId } from '../domain/run.js';
+import type { Tracer } from '../domain/tracing.js';
 import type { Metrics } from '../metrics/metrics.js';
-import type { KeyBudgets, RunClaim } from '../auth/key-budgets.js';
+import type { KeyBudgets } from '../auth/key-budgets.js';
+import type { TokenBudgets } from '../auth/token-budgets.js';
+import { reportRefusal } from '../error-tracking/report-refusal.js';
 import type { Catalogue } from '../commands/catalogue.js';
 import type { Admission } from './admission.js';
 import type { ApprovalDesk } from './approval-desk.js';
 import { authorise } from './authorise.js';
+import { claimBounds } from './claim-bounds.js';
 import { type FreezeBook, isAffected } from './freeze-book.js';
 import type { IdempotencyLedger } from './idempotency-ledger.js';
 import { LiveRun } from './live-run.js';
 import type { OutcomeBacklog } from './outcome-backlog.js';
 import type { PlanBook } from './plan-book.js';
-import { resolveCommand } from './resolve-command.js';
-import { cacheKey, ResultCache } from './result-cache.js';
-import { rejectWalk, type RunExecution } from './run-execution.js';
+import type { Proposer } from './proposer.js';
+import { adopt, type ResultSharing } from './result-sharing.js';
+import type { RunExecution } from './run-execution.js';
 import { RunPolicy } from './run-policy.js';
 import type { RunRequest } from './run-request.js';
 import { RunRecorder } from './run-recorder.js';
-import { isSettled, needsApproval, newRun, type RunOrigin, RunWalk } from './run-walk.js';
+import { endWalk, followStep } from './run-spans.js';
+import { factsOf, isSettled, needsApproval, newRun, type RunOrigin, RunWalk } from './run-walk.js';
 import type { Sealer } from './seal.js';
+import { claimLate, claimSlot } from './slot-claim.js';
 
 /** The path, in order. Up to `recordIntent` a refusal is thrown to the caller; from there on the run exists and has an outcome. */
 export const STEPS = [
@@ -52,10 +60,12 @@ export interface RunRooms {
   readonly idempotency: IdempotencyLedger;
   readonly rates: RateCounter;
   readonly budgets: KeyBudgets;
+  readonly tokens: TokenBudgets;
   readonly admission: Admission;
-  readonly cache: ResultCache;
+  readonly sharing: ResultSharing;
   readonly freezes: FreezeBook;
   readonly plans: PlanBook;
+  readonly proposer: Proposer;
   readonly sealer: Sealer;
   readonly approvals: ApprovalDesk;
   readonly execution: RunExecution;
@@ -63,7 +73,9 @@ export interface RunRooms {
   readonly audit: AuditLog;
   readonly db: Db;
   readonly events: EventBus;
+  readonly errors: ErrorTracker;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   readonly clock: Clock;
 }
 
@@ -82,9 +94,10 @@ export class RunService {
     recordOutcome: (walk) => this.recordOutcome(walk),
     announce: ({ live }) => this.rooms.events.publish('run.finished', { run: live.run }),
   };
-  private readonly underWay = new Map<RunId, LiveRun>();
+  private readonly underWay = new PassingMap<RunId, LiveRun>();
   private readonly recorder: RunRecorder;
   private readonly policy: RunPolicy;
+  private readonly drainListeners: (() => void)[] = [];
   private accepting = true;
 
   constructor(private readonly rooms: RunRooms) {
@@ -97,13 +110,22 @@ export class RunService {
    * same idempotency key, which has ended.
    * @throws GatewayError the refusal, by whichever step; nothing was started
    */
-  async start(request: RunRequest, origin: RunOrigin): Promise<LiveRun> {
+  start(request: RunRequest, origin: RunOrigin): Promise<LiveRun> {
     const walk = new RunWalk(request, origin);
+    const { tracer } = this.rooms;
+    walk.span = tracer.current.child('run');
+    return walk.span.isRecording ? tracer.within(walk.span, () => this.accept(walk)) : this.accept(walk);
+  }
+
+  private async accept(walk: RunWalk): Promise<LiveRun> {
     try {
       for (const step of ACCEPTING) {
-        const pending = this.steps[step](walk);
+        const pending = followStep(this.rooms.tracer, walk, step, this.steps[step]);
         if (pending) await pending;
-        if (walk.replay) return walk.replay;
+        if (walk.replay) {
+          endWalk(walk);
+          return walk.replay;
+        }
       }
       const completion = this.complete(walk);
       // What is not recorded yet must not be acknowledged.
@@ -127,6 +149,11 @@ export class RunService {
     return [...this.underWay.values()];
   }
 
+  /** `listener` hears that no more runs are taken, before those under way are waited for: what would go on for ever is to be ended. */
+  onDrain(listener: () => void): void {
+    this.drainListeners.push(listener);
+  }
+
   /** Ends what a freeze does not let run on; says how many runs that were. */
   enforce(freeze: Freeze, by: PrincipalId): number {
     if (freeze.mode === 'drain') return 0;
@@ -140,6 +167,7 @@ export class RunService {
   /** Takes no more runs; waits up to `timeoutMs` for those under way, then ends them, and resolves when all are recorded. */
   async drain(timeoutMs: number): Promise<void> {
     this.accepting = false;
+    for (const listener of this.drainListeners) listener();
     for (const { live } of this.rooms.approvals.parked) live.abort({ kind: 'cancelled', by: 'shutdown' });
     const deadline = setTimeout(() => {
       for (const live of this.underWay.values()) live.abort({ kind: 'cancelled', by: 'shutdown' });
@@ -153,13 +181,17 @@ export class RunService {
   private turnAway(walk: RunWalk, error: unknown): void {
     const { live }: Partial<RunWalk> = walk;
     live?.fail(error);
+    endWalk(walk, error);
     this.leave(walk);
     if (live) this.recorder.withdraw(walk, error);
   }
 
   private leave(walk: Partial<RunWalk>): void {
+    endWalk(walk);
     walk.ticket?.release();
     walk.runClaim?.release();
+    walk.tokenClaim?.release();
+    walk.flight?.land('cancelled');
     if (walk.live) this.underWay.delete(walk.live.run.id);
     this.rooms.idempotency.release(walk);
   }
@@ -167,19 +199,22 @@ export class RunService {
   private async complete(walk: RunWalk): Promise<void> {
     try {
       for (const step of COMPLETING) {
-        const pending = this.steps[step](walk);
+        const pending = followStep(this.rooms.tracer, walk, step, this.steps[step]);
         if (pending) await pending;
       }
     } catch (error) {
+      // Perhaps nobody waits for it, and nobody else would hear of it.
+      reportRefusal(this.rooms.errors, error, { request: factsOf(walk.origin, walk.command.name), runId: walk.live.run.id });
       walk.live.fail(error);
+      endWalk(walk, error);
     } finally {
       this.leave(walk);
     }
   }
 
-  private resolve(walk: RunWalk): void {
+  private resolve(walk: RunWalk): void | Promise<never> {
     this.assertAccepting();
-    resolveCommand(walk, this.rooms.catalogue, this.rooms.plans);
+    return this.rooms.proposer.resolve(walk, this.rooms.plans);
   }
 
   private async checkArguments(walk: RunWalk): Promise<void> {
@@ -192,17 +227,12 @@ export class RunService {
   }
 
   private admit(walk: RunWalk): void | Promise<void> {
-    const claiming = this.rooms.budgets.claim(walk.origin.principal);
-    return claiming ? this.admitClaimed(walk, claiming) : this.enter(walk);
-  }
-
-  private async admitClaimed(walk: RunWalk, claiming: Promise<RunClaim>): Promise<void> {
-    walk.runClaim = await claiming;
-    this.enter(walk);
+    const claiming = claimBounds(walk, this.rooms);
+    return claiming ? claiming.then(() => this.enter(walk)) : this.enter(walk);
   }
 
   private enter(walk: RunWalk): void {
-    const { command, preparation, origin } = walk;
+    const { command, origin } = walk;
     // Once more: a drain or a freeze may have begun meanwhile, and these look at those alone that are under way by then.
     this.assertAccepting();
     this.rooms.freezes.assertNotFrozen(origin.principal, command);
@@ -212,17 +242,10 @@ export class RunService {
     walk.live = new LiveRun(newRun(walk, this.rooms.clock.now()), false, lineOf(origin.principal));
     this.underWay.set(walk.live.run.id, walk.live);
     if (command.cacheMs !== null) {
-      walk.cached = this.rooms.cache.get(cacheKey(command, preparation, origin.principal));
-      this.rooms.metrics.cacheRequests.inc({ result: walk.cached ? 'hit' : 'miss' });
-      if (walk.cached) return;
+      this.rooms.sharing.look(walk, !this.rooms.execution.isInstant(command));
+      if (walk.cached || walk.joined) return;
     }
-    if (!needsApproval(walk)) this.claimSlot(walk);
-  }
-
-  private claimSlot(walk: RunWalk): void {
-    const { command, live, origin } = walk;
-    const wish = { command: command.name, concurrent: command.limits.concurrent, principal: origin.principal };
-    walk.ticket = this.rooms.admission.claim(wish, live.signal);
+    if (!needsApproval(walk)) claimSlot(walk, this.rooms.admission);
   }
 
   private assertAccepting(): void {
@@ -246,42 +269,30 @@ export class RunService {
     else if (decision.kind === 'rejected') walk.outcome = { kind: 'rejected', reason: decision.refusal.code };
     if (isSettled(walk)) return;
     live.unpark();
-    try {
-      this.claimSlot(walk);
-    } catch (error) {
-      rejectWalk(walk, error);
-    }
+    claimLate(walk, this.rooms.admission);
   }
 
   private async execute(walk: RunWalk): Promise<void> {
-    const { live, cached } = walk;
     if (isSettled(walk)) return;
-    walk.startedAt = this.rooms.clock.monotonic();
+    if (walk.joined && !(await this.rooms.sharing.join(walk))) claimLate(walk, this.rooms.admission);
+    const { live, cached } = walk;
     if (cached) {
+      walk.startedAt = this.rooms.clock.monotonic();
       live.begin(this.rooms.clock.now());
-      live.adopt(cached.output);
-      walk.outcome = cached.outcome;
-      walk.redactions = cached.redactions;
-      walk.truncated = cached.truncated;
+      adopt(walk, cached);
       return;
     }
-    await this.rooms.execution.carryOut(walk);
+    if (!isSettled(walk)) await this.rooms.execution.carryOut(walk);
     walk.ticket?.release();
+    if (walk.command.fallback) this.rooms.sharing.fallBack(walk);
+    if (walk.flight) this.rooms.sharing.land(walk);
   }
 
   private async recordOutcome(walk: RunWalk): Promise<void> {
     const run = await this.recorder.recordEnd(walk);
     walk.runClaim?.spend();
-    this.remember(walk);
+    if (walk.usage) walk.tokenClaim?.spend(walk.usage.counted);
+    if (walk.cacheKey !== undefined) this.rooms.sharing.keep(walk);
     walk.live.finish(run, walk.refusal);
-  }
-
-  private remember({ command, preparation, origin, cached, live, outcome, redactions, truncated }: RunWalk): void {
-    if (command.cacheMs === null || cached) return;
-    this.rooms.cache.put(
-      cacheKey(command, preparation, origin.principal),
-      { outcome, output: live.output, redactions, truncated },
-      command.cacheMs,
-    );
   }
 }

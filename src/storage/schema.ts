@@ -10,6 +10,7 @@ import type { StoredSecret } from '../domain/secret.js';
 export interface Schema {
   api_keys: KeyRow;
   key_usage: KeyUsageRow;
+  key_tokens: KeyTokensRow;
   runs: RunRow;
   run_outputs: OutputRow;
   audit_entries: AuditRow;
@@ -36,6 +37,7 @@ export interface KeyRow {
   /** JSON. */
   rate: string | null;
   budget: number | null;
+  tokens: number | null;
   calls: number | null;
   /** JSON. */
   pins: string;
@@ -52,6 +54,12 @@ export interface KeyUsageRow {
   day: string;
   day_runs: number;
   runs: number;
+}
+
+export interface KeyTokensRow {
+  key_id: string;
+  day: string;
+  tokens: number;
 }
 
 export interface RunRow {
@@ -135,6 +143,7 @@ export function keyRow(key: ApiKey): KeyRow {
     addresses: key.addresses && JSON.stringify(key.addresses),
     rate: key.rate && JSON.stringify(key.rate),
     budget: key.budget,
+    tokens: key.tokens,
     calls: key.calls,
     pins: JSON.stringify(key.pins),
     parent_id: key.parentId,
@@ -161,6 +170,7 @@ export function keyOf(row: KeyRow): ApiKey {
     addresses: row.addresses === null ? null : (JSON.parse(row.addresses) as string[]),
     rate: row.rate === null ? null : (JSON.parse(row.rate) as ApiKey['rate']),
     budget: row.budget,
+    tokens: row.tokens,
     calls: row.calls,
     pins: row.pins === '{}' ? NO_PINS : (JSON.parse(row.pins) as ApiKey['pins']),
     parentId: row.parent_id,

@@ -8,29 +8,32 @@ export interface TestCertificate {
 }
 
 const ECDSA_SHA256 = sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02));
+const RSA_SHA256 = sequence(oid(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b), tagged(0x05));
 const COMMON_NAME = oid(0x55, 0x04, 0x03);
 const ALTERNATIVE_NAMES = oid(0x55, 0x1d, 0x11);
 const UTF8_STRING = 0x0c;
 const UTC_TIME = 0x17;
 const DNS_NAME = 0x82;
 
-/** A certificate for `localhost` that signs itself, and is its own authority (X.509 v3, ECDSA on P-256), for a day. No tool of the host is needed. */
-export function makeCertificate(): TestCertificate {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+/** A certificate for `localhost` that signs itself, and is its own authority (X.509 v3, ECDSA on P-256 or RSA). No tool of the host is needed. */
+export function makeCertificate(days = 1, kind: 'ecdsa' | 'rsa' = 'ecdsa'): TestCertificate {
+  const { privateKey, publicKey } =
+    kind === 'rsa' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const algorithm = kind === 'rsa' ? RSA_SHA256 : ECDSA_SHA256;
   const name = sequence(tagged(0x31, sequence(COMMON_NAME, tagged(UTF8_STRING, Buffer.from('localhost')))));
   const names = sequence(tagged(DNS_NAME, Buffer.from('localhost')));
   const content = sequence(
     tagged(0xa0, integer(Buffer.from([2]))),
     integer(Buffer.from([1, ...randomBytes(8)])),
-    ECDSA_SHA256,
+    algorithm,
     name,
-    sequence(time(-1), time(1)),
+    sequence(time(-1), time(days)),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
     tagged(0xa3, sequence(sequence(ALTERNATIVE_NAMES, tagged(0x04, names)))),
   );
   const signature = sign('sha256', content, privateKey);
-  const der = sequence(content, ECDSA_SHA256, tagged(0x03, Buffer.from([0]), signature));
+  const der = sequence(content, algorithm, tagged(0x03, Buffer.from([0]), signature));
   return {
     cert: `-----BEGIN CERTIFICATE-----\n${(der.toString('base64').match(/.{1,64}/g) ?? []).join('\n')}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),

@@ -1,22 +1,20 @@
-// A program that runs the command line many times over in one process, for tests with many cases. Reads a JSON array of argument
-// lists from stdin; writes a JSON array of what each gave: its exit code, and what it printed.
-import { text } from 'node:stream/consumers';
+// A program that runs the command line many times over in one process, for tests with many cases: to start one takes longer than to
+// run most of them. Reads a JSON object (`CliCase`) a line from stdin; answers each, in their order, by a line with its `Finished`.
+import { createInterface } from 'node:readline';
 import { runProgram } from '../../src/cli/program.js';
+import { asLine, type CliCase } from './warm-cli.js';
 
-export interface CliResult {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+// Each command line has a log of its own, which hears of the end of the process.
+process.setMaxListeners(0);
+const answer = process.stdout.write.bind(process.stdout);
 
-const results: CliResult[] = [];
-const [out, err] = [process.stdout, process.stderr].map((stream) => stream.write.bind(stream));
-
-for (const argv of JSON.parse(await text(process.stdin)) as string[][]) {
+for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
+  const { argv, cwd, env } = JSON.parse(line) as CliCase;
   const printed = { stdout: '', stderr: '' };
   process.stdout.write = (chunk: string | Uint8Array) => ((printed.stdout += String(chunk)), true);
   process.stderr.write = (chunk: string | Uint8Array) => ((printed.stderr += String(chunk)), true);
-  results.push({ code: await runProgram(['node', 'sallyport', ...argv]), ...printed });
+  process.chdir(cwd);
+  process.env = { ...env };
+  const code = await runProgram(['node', 'sallyport', ...argv]);
+  answer(asLine({ code, signal: null, ...printed }));
 }
-[process.stdout.write, process.stderr.write] = [out!, err!];
-process.stdout.write(JSON.stringify(results));

@@ -139,6 +139,7 @@ const OTHERS: readonly unknown[] = [
 const GOOD: Readonly<Partial<Record<ParamTypeName, readonly unknown[]>>> = {
   enum: ['one', 'two'],
   path: ['./plain', 'folder/../plain', 'with space; id'],
+  folder: ['here', 'inner'],
   url: ['https://example.com', 'https://EXAMPLE.com/$(id)?a=b&c#d'],
   hostname: ['Example.COM', 'a.b-c.d'],
   duration: ['90s', '2min', '1.5s'],
@@ -160,6 +161,7 @@ const RULES: Readonly<Record<ParamTypeName, (value: unknown, folder: string) => 
     const name = typeof value === 'string' ? /^(?:\.\/|folder\/\.\.\/)?(plain|with space; id)$/.exec(value)?.[1] : undefined;
     return name === undefined ? 'refused' : seen(`${folder}/${name}`);
   },
+  folder: (value, folder) => (value === 'here' ? seen(folder) : value === 'inner' ? seen(`${folder}/folder`) : 'refused'),
   url: (value) => (typeof value === 'string' && /^https:\/\/example\.com(\/|$)/i.test(value) ? seen(new URL(value).href) : 'refused'),
   hostname: (value) => {
     const label = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
@@ -178,6 +180,12 @@ const RULES: Readonly<Record<ParamTypeName, (value: unknown, folder: string) => 
   text: (value) => (isText(value) && value.length <= 65_536 ? seen(value) : 'refused'),
   secret: (value) => (isText(value) && value !== '' && value.length <= 8_192 && value !== '«secret»' ? seen('the same') : 'refused'),
 };
+
+/** What a string becomes where no program could take it for an option: a leading dash means nothing there. */
+export function expectedAsData(value: unknown): Expected {
+  const isDashed = typeof value === 'string' && value.startsWith('-');
+  return isDashed && isLine(`x${value}`) && value.length <= 1_024 ? seen(value) : RULES.string(value, '');
+}
 
 function seen(text: string): Expected {
   return { seen: text };
@@ -207,6 +215,7 @@ export function hostileCommands(folder: string): Readonly<Record<string, Declara
     boolean: shown({ type: 'boolean' }),
     enum: shown({ type: 'enum', values: ['one', 'two'] }),
     path: shown({ type: 'path', root: folder, mustExist: true }),
+    folder: shown({ type: 'folder', folders: { here: folder, inner: `${folder}/folder` } }),
     url: shown({ type: 'url', hosts: ['example.com'] }),
     hostname: shown({ type: 'hostname' }),
     duration: shown({ type: 'duration' }),

@@ -3,7 +3,7 @@ import { AuditLog } from '../../src/domain/audit-log.js';
 import { Db, type Write } from '../../src/domain/db.js';
 import { GatewayError } from '../../src/domain/errors.js';
 import type { Page } from '../../src/domain/audit.js';
-import type { ApiKey, KeyUsage } from '../../src/domain/principal.js';
+import type { ApiKey, KeyUsage, TokenUsage } from '../../src/domain/principal.js';
 import { KeyStore } from '../../src/domain/stores.js';
 
 /** Keys and audit records in memory: a key store, and the database that writes to it. */
@@ -12,6 +12,7 @@ export class MemoryKeyStore extends KeyStore {
   readonly audited: AuditRecord[] = [];
   readonly commits: (readonly Write[])[] = [];
   readonly usages = new Map<string, KeyUsage>();
+  readonly taken = new Map<string, TokenUsage>();
   /** Ids that were asked for, in order. */
   readonly lookups: string[] = [];
   /** When set, every commit fails with it and writes nothing. */
@@ -43,6 +44,10 @@ export class MemoryKeyStore extends KeyStore {
     return Promise.resolve(this.usages.get(id));
   }
 
+  tokens(id: string): Promise<TokenUsage | undefined> {
+    return Promise.resolve(this.taken.get(id));
+  }
+
   apply(write: Write): void {
     switch (write.kind) {
       case 'key.insert':
@@ -64,6 +69,11 @@ export class MemoryKeyStore extends KeyStore {
       case 'key.spend': {
         const { day, dayRuns = 0, runs = 0 } = this.usages.get(write.id) ?? {};
         this.usages.set(write.id, { day: write.day, dayRuns: day === write.day ? dayRuns + 1 : 1, runs: runs + 1 });
+        break;
+      }
+      case 'key.tokens': {
+        const { day, tokens = 0 } = this.taken.get(write.id) ?? {};
+        this.taken.set(write.id, { day: write.day, tokens: (day === write.day ? tokens : 0) + write.tokens });
         break;
       }
       case 'audit.append':

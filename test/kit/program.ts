@@ -9,10 +9,9 @@ import { generateKey } from '../../src/auth/key-format.js';
 import { childrenOf, commandOf, isAlive } from '../fixtures/fixture.js';
 import { eventually } from './eventually.js';
 import { Caller, type Declaration } from './gateway.js';
+import { COMPILE_CACHE, warmCli } from './warm-cli.js';
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
-/** Compiled once for all starts of all tests: beside what tsc emits. */
-const COMPILE_CACHE = fileURLToPath(new URL('../../.compile-cache', import.meta.url));
 
 export interface ProgramOptions {
   /** Commands by name: the catalogue of the home. */
@@ -67,6 +66,14 @@ export class ProgramHome {
 
   /** Starts the program with these arguments; `under` is put before it: a tracer, or what else becomes the program or starts it. */
   start(args: readonly string[], settings: ProgramOptions['settings'] = {}, under: readonly string[] = []): Program {
+    const [file = '', ...argv] = [...under, process.execPath, MAIN, ...args];
+    const options: SpawnOptions = { cwd: this.folder, env: this.environment(settings), stdio: ['ignore', 'pipe', 'pipe'] };
+    const program = new Program(spawn(file, argv, options), under[0] === 'strace');
+    this.programs.add(program);
+    return program;
+  }
+
+  private environment(settings: ProgramOptions['settings'] = {}): Record<string, string> {
     const environment = {
       PATH: process.env['PATH'],
       NODE_COMPILE_CACHE: COMPILE_CACHE,
@@ -80,17 +87,17 @@ export class ProgramHome {
       ...this.options.settings,
       ...settings,
     };
-    const given = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined);
-    const [file = '', ...argv] = [...under, process.execPath, MAIN, ...args];
-    const options: SpawnOptions = { cwd: this.folder, env: Object.fromEntries(given), stdio: ['ignore', 'pipe', 'pipe'] };
-    const program = new Program(spawn(file, argv, options), under[0] === 'strace');
-    this.programs.add(program);
-    return program;
+    return Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));
   }
 
   /** Runs the program to its end. */
   async run(args: readonly string[], settings: ProgramOptions['settings'] = {}): Promise<Finished> {
     return this.start(args, settings).finished;
+  }
+
+  /** The same, by a process that is kept (`stopWarmCli`): for the many command lines of which it does not matter that they have one of their own. */
+  async say(args: readonly string[], settings: ProgramOptions['settings'] = {}): Promise<Finished> {
+    return warmCli().run({ argv: args, cwd: this.folder, env: this.environment(settings) });
   }
 
   /** Starts a server and waits until it listens. */

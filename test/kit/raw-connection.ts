@@ -18,7 +18,11 @@ export class RawConnection {
   /** @param localAddress one of this host's, to be another client: 127.0.0.0/8 are all of them */
   static async open(url: string, localAddress?: string): Promise<RawConnection> {
     const { hostname, port } = new URL(url);
-    const socket = connect({ port: Number(port), host: hostname, ...(localAddress === undefined ? {} : { localAddress }) });
+    const socket = connect({
+      port: Number(port),
+      host: hostname.replace(/^\[|\]$/g, ''),
+      ...(localAddress === undefined ? {} : { localAddress }),
+    });
     await once(socket, 'connect');
     const connection = new RawConnection(socket);
     connections.add(connection);

@@ -111,6 +111,7 @@ export function sampleKey(differences: Partial<ApiKey> = {}): ApiKey {
     addresses: null,
     rate: null,
     budget: null,
+    tokens: null,
     calls: null,
     pins: {},
     parentId: null,

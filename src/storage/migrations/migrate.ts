@@ -8,6 +8,7 @@ import { keysWithBounds } from './0004-keys-with-bounds.js';
 import { auditCheckpoints } from './0005-audit-checkpoints.js';
 import { freezes } from './0006-freezes.js';
 import { secrets } from './0007-secrets.js';
+import { keyTokens } from './0008-key-tokens.js';
 
 /** Every step of the schema, oldest first. A released step never changes; a new one is added below. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -18,6 +19,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0005-audit-checkpoints': auditCheckpoints,
   '0006-freezes': freezes,
   '0007-secrets': secrets,
+  '0008-key-tokens': keyTokens,
 };
 
 /**

@@ -1,7 +1,7 @@
 import { GatewayError } from '../../domain/errors.js';
 import type { RowWrite } from './row-write.js';
 import { storageUnavailable } from './sqlite-errors.js';
-import type { GroupResult } from './sqlite-writer.js';
+import type { Conflict, GroupResult } from './sqlite-writer.js';
 
 /** Bounds of the queue. */
 export interface QueueLimits {
@@ -22,7 +22,7 @@ const GATHER_MS = 1;
 
 interface PendingCommit {
   readonly writes: readonly RowWrite[];
-  resolve(): void;
+  resolve(together: number): void;
   reject(error: GatewayError): void;
 }
 
@@ -66,8 +66,11 @@ export class CommitQueue {
     return this.waiting.length + this.inFlight.length;
   }
 
-  /** @throws GatewayError `storage_unavailable`, `conflict` */
-  add(writes: readonly RowWrite[]): Promise<void> {
+  /**
+   * @returns how many commits were carried out in the same transaction
+   * @throws GatewayError `storage_unavailable`, `conflict`, `budget_used_up`
+   */
+  add(writes: readonly RowWrite[]): Promise<number> {
     if (this.trouble && this.trouble.kind !== 'passing') return Promise.reject(unwritable(this.trouble));
     if (this.waiting.length >= this.limits.waiting) return Promise.reject(storageUnavailable('Too many commits wait for the disk.'));
     this.statistics.commits += 1;
@@ -162,12 +165,12 @@ function unwritable({ kind, reason }: Trouble, inDoubt = false): GatewayError {
   return storageUnavailable(detail, cause, { inDoubt, untilRestart: true, retryAfterSeconds: 30 });
 }
 
-function acknowledge(group: readonly PendingCommit[], conflicts: readonly { commit: number; detail: string }[]): void {
-  const details = new Map(conflicts.map(({ commit, detail }) => [commit, detail]));
+function acknowledge(group: readonly PendingCommit[], conflicts: readonly Conflict[]): void {
+  const refused = new Map(conflicts.map((conflict) => [conflict.commit, conflict]));
   for (const [index, commit] of group.entries()) {
-    const detail = details.get(index);
-    if (detail === undefined) commit.resolve();
-    else commit.reject(new GatewayError('conflict', detail));
+    const conflict = refused.get(index);
+    if (conflict === undefined) commit.resolve(group.length);
+    else commit.reject(new GatewayError(conflict.code, conflict.detail));
   }
 }
 

@@ -1,5 +1,6 @@
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { syncFolder } from '../sync-folder.js';
 
 /** Makes the folder, for us alone, and what is missing above it. A new folder outlives a power cut once the one that names it is synced. */
 export function makeDataFolder(folder: string): void {
@@ -8,14 +9,5 @@ export function makeDataFolder(folder: string): void {
   for (let made = folder; ; made = dirname(made)) {
     syncFolder(dirname(made));
     if (made === topmost) return;
-  }
-}
-
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }

@@ -10,6 +10,7 @@ import {
   secretRow,
   type IdempotencyRow,
   type KeyRow,
+  type KeyTokensRow,
   type RunRow,
   type SecretRow,
 } from '../schema.js';
@@ -41,7 +42,8 @@ export type RowWrite =
   | { readonly kind: 'key.touch'; readonly row: KeyTouch }
   | { readonly kind: 'key.change'; readonly row: KeyChangeRow }
   | { readonly kind: 'key.rotate'; readonly row: KeyRotation }
-  | { readonly kind: 'key.spend'; readonly row: KeySpending };
+  | { readonly kind: 'key.spend'; readonly row: KeySpending }
+  | { readonly kind: 'key.tokens'; readonly row: KeyTokensRow };
 
 export interface KeyMark {
   readonly id: string;
@@ -52,7 +54,7 @@ export interface KeyTouch extends KeyMark {
   readonly generation: number;
 }
 
-export type KeyChangeRow = Pick<KeyRow, 'id' | 'name' | 'role' | 'scopes' | 'expires_at' | 'addresses' | 'rate' | 'budget'>;
+export type KeyChangeRow = Pick<KeyRow, 'id' | 'name' | 'role' | 'scopes' | 'expires_at' | 'addresses' | 'rate' | 'budget' | 'tokens'>;
 
 export interface KeyRotation extends KeyMark {
   readonly secret_hash: string;
@@ -121,6 +123,8 @@ export function rowWrite(write: Write, owner: string): RowWrite {
     }
     case 'key.spend':
       return { kind: write.kind, row: { key_id: write.id, day: write.day, budget: write.budget, calls: write.calls } };
+    case 'key.tokens':
+      return { kind: write.kind, row: { key_id: write.id, day: write.day, tokens: write.tokens } };
     case 'audit.append':
       return { kind: write.kind, values: unchained(write) };
     case 'audit.checkpoint':
@@ -129,7 +133,7 @@ export function rowWrite(write: Write, owner: string): RowWrite {
 }
 
 function changedKey({ id, change }: Extract<Write, { kind: 'key.change' }>): KeyChangeRow {
-  const { name, role, scopes, expiresAt, addresses, rate, budget } = change;
+  const { name, role, scopes, expiresAt, addresses, rate, budget, tokens } = change;
   return {
     id,
     name,
@@ -139,6 +143,7 @@ function changedKey({ id, change }: Extract<Write, { kind: 'key.change' }>): Key
     addresses: addresses && JSON.stringify(addresses),
     rate: rate && JSON.stringify(rate),
     budget,
+    tokens,
   };
 }
 

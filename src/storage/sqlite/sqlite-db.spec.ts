@@ -62,9 +62,8 @@ describe('the embedded store', () => {
     const finish = { kind: 'run.finish', run: finished(run), output: [{ stream: 'stdout', seq: 1, data: 'done\n' }] } as const;
     await store.db.commit(intent(run));
     await store.db.commit([finish]);
-    await expect(store.db.commit([{ ...finish, run: finished(run, { status: 'lost', outcome: { kind: 'lost' } }) }])).rejects.toMatchObject(
-      { code: 'conflict' },
-    );
+    const again = { kind: 'run.finish', run: finished(run, { status: 'lost', outcome: { kind: 'lost' } }), output: [] } as const;
+    await expect(store.db.commit([again])).rejects.toMatchObject({ code: 'conflict' });
     await expect(store.db.commit([{ ...finish, run: finished(sampleRun()) }])).rejects.toMatchObject({ code: 'conflict' });
     expect(await store.runs.find(run.id)).toEqual(finished(run));
     expect(await store.runs.output(run.id)).toEqual(finish.output);

@@ -6,6 +6,7 @@ import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import { Db, type WriteHealth, type Write } from '../../domain/db.js';
 import { GatewayError } from '../../domain/errors.js';
+import { NO_TRACER, type Tracer } from '../../domain/tracing.js';
 import { migrateToLatest } from '../migrations/migrate.js';
 import { CommitQueue, type QueueLimits, type Trouble } from './commit-queue.js';
 import { makeDataFolder } from './data-folder.js';
@@ -14,6 +15,7 @@ import { processIdentity } from './process-identity.js';
 import { rowWrite } from './row-write.js';
 import { storageUnavailable } from './sqlite-errors.js';
 import { SqliteReader } from './sqlite-reader.js';
+import { followCommit } from './follow-commit.js';
 import { compileWriteQueries } from './write-queries.js';
 import type { WriterData, WriterReply, WriterRequest } from './sqlite-writer.worker.js';
 
@@ -30,6 +32,8 @@ export interface StoreOptions extends Partial<QueueLimits> {
   readonly onTrouble?: (trouble: Trouble | undefined) => void;
   /** Told of each commit with an entry of the audit log, when it is durable, in the asynchronous context of whoever made it. */
   readonly onRecorded?: () => void;
+  /** Follows each commit that is part of something followed. */
+  readonly tracer?: Tracer;
 }
 
 /**
@@ -44,16 +48,18 @@ export class SqliteDb extends Db implements WriteHealth {
   private readonly queue: CommitQueue;
   private readonly owner = processIdentity();
   private readonly onRecorded: StoreOptions['onRecorded'];
+  private readonly tracer: Tracer;
   private worker: Worker | undefined;
   private watching: NodeJS.Timeout | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(
     private readonly dataDir: string,
-    { onTrouble, onRecorded, ...limits }: StoreOptions = {},
+    { onTrouble, onRecorded, tracer = NO_TRACER, ...limits }: StoreOptions = {},
   ) {
     super();
     this.onRecorded = onRecorded;
+    this.tracer = tracer;
     this.file = join(resolve(dataDir), 'sallyport.db');
     this.files = new DatabaseFiles(this.file);
     const tell = (trouble: Trouble | undefined) => {
@@ -95,7 +101,10 @@ export class SqliteDb extends Db implements WriteHealth {
 
   async commit(writes: readonly Write[]): Promise<void> {
     if (!this.worker || this.stopping) throw storageUnavailable('The store is closed.');
-    await this.queue.add(writes.map((write) => rowWrite(write, this.owner)));
+    const rows = writes.map((write) => rowWrite(write, this.owner));
+    const span = this.tracer.current;
+    if (span.isRecording) await followCommit(span, rows, this.queue);
+    else await this.queue.add(rows);
     if (this.onRecorded && writes.some(({ kind }) => kind === 'audit.append')) this.onRecorded();
   }
 

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import type { Page } from '../../domain/audit.js';
-import type { ApiKey, KeyUsage, PrincipalId } from '../../domain/principal.js';
+import type { ApiKey, KeyUsage, PrincipalId, TokenUsage } from '../../domain/principal.js';
 import { KeyStore } from '../../domain/stores.js';
-import { keyOf, type KeyRow, keyUsageOf, type KeyUsageRow } from '../schema.js';
+import { keyOf, type KeyRow, type KeyTokensRow, keyUsageOf, type KeyUsageRow } from '../schema.js';
 import type { SqliteReader } from './sqlite-reader.js';
 
 interface PageInput {
@@ -17,6 +17,7 @@ export class SqliteKeyStore extends KeyStore {
   private readonly paged;
   private readonly below;
   private readonly used;
+  private readonly taken;
   /** Every request asks for its key; those that come in together mostly for the same one. */
   private readonly found = new Map<PrincipalId, ApiKey | undefined>();
   private foundAt = -1;
@@ -55,6 +56,9 @@ export class SqliteKeyStore extends KeyStore {
     this.used = reader.statement<{ id: string }, KeyUsageRow>((db, given) =>
       db.selectFrom('key_usage').selectAll().where('key_id', '=', given.id),
     );
+    this.taken = reader.statement<{ id: string }, KeyTokensRow>((db, given) =>
+      db.selectFrom('key_tokens').selectAll().where('key_id', '=', given.id),
+    );
   }
 
   async find(id: PrincipalId): Promise<ApiKey | undefined> {
@@ -84,5 +88,10 @@ export class SqliteKeyStore extends KeyStore {
   async usage(id: PrincipalId): Promise<KeyUsage | undefined> {
     const row = this.used.first({ id });
     return row && keyUsageOf(row);
+  }
+
+  async tokens(id: PrincipalId): Promise<TokenUsage | undefined> {
+    const row = this.taken.first({ id });
+    return row && { day: row.day, tokens: row.tokens };
   }
 }

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import type { Page } from '../../domain/audit.js';
 import type { Db } from '../../domain/db.js';
 import type { OutputChunk, Run, RunId, RunStatus } from '../../domain/run.js';
-import { RunStore, type Retention, type RunQuery } from '../../domain/stores.js';
+import { type RunGist, RunStore, type Retention, type RunQuery } from '../../domain/stores.js';
 import { outputOf, runOf, type OutputRow, type RunRow } from '../schema.js';
 import { isAlive } from './process-identity.js';
 import type { ReadStatement, SqliteReader } from './sqlite-reader.js';
@@ -11,6 +11,8 @@ import type { ReadStatement, SqliteReader } from './sqlite-reader.js';
 /** Runs looked at, and at most forgotten, in one piece of retention. */
 const PIECE = 500;
 
+type GistQuery = Parameters<RunStore['gists']>[0];
+type GistRow = Pick<RunRow, 'id' | 'command' | 'status' | 'finished_at'>;
 type Weighed = Pick<RunRow, 'id' | 'finished_at'> & { readonly bytes: number | null };
 
 export class SqliteRunStore extends RunStore {
@@ -18,6 +20,8 @@ export class SqliteRunStore extends RunStore {
   private readonly outputById;
   private readonly unfinished;
   private readonly weighed;
+  private readonly gistsOfAll: ReadStatement<GistQuery, GistRow>;
+  private readonly gistsOfOne: ReadStatement<GistQuery, GistRow>;
   /** One statement for each combination of filters that was asked for. */
   private readonly pages = new Map<string, ReadStatement<RunQuery, RunRow>>();
 
@@ -35,6 +39,17 @@ export class SqliteRunStore extends RunStore {
     this.unfinished = reader.statement<object, RunRow>((builder) =>
       builder.selectFrom('runs').selectAll().where('finished_at', 'is', null).orderBy('id'),
     );
+    const gists = (ofOne: boolean) =>
+      reader.statement<GistQuery, GistRow>((builder, given) =>
+        builder
+          .selectFrom('runs')
+          .select(['id', 'command', 'status', 'finished_at'])
+          .where('id', '>', given.after)
+          .$if(ofOne, (runs) => runs.where('principal_id', '=', given.principalId))
+          .orderBy('id')
+          .limit(given.limit),
+      );
+    [this.gistsOfAll, this.gistsOfOne] = [gists(false), gists(true)];
     this.weighed = reader.statement<{ before: string }, Weighed>((builder, given) =>
       builder
         .selectFrom('runs')
@@ -55,6 +70,11 @@ export class SqliteRunStore extends RunStore {
     const rows = this.pageStatement(query).all({ ...query, limit: query.limit + 1 });
     const items = rows.slice(0, query.limit).map(runOf);
     return { items, nextCursor: rows.length > query.limit ? (items.at(-1)?.id ?? null) : null };
+  }
+
+  async gists(query: GistQuery): Promise<readonly RunGist[]> {
+    const rows = (query.principalId === undefined ? this.gistsOfAll : this.gistsOfOne).all(query);
+    return rows.map(({ id, command, status, finished_at }) => ({ id, command, status: status as RunStatus, finishedAt: finished_at }));
   }
 
   async output(id: RunId): Promise<readonly OutputChunk[]> {

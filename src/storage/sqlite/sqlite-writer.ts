@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { GatewayError } from '../../domain/errors.js';
+import { type ErrorCode, GatewayError } from '../../domain/errors.js';
 import { EMPTY_CHAIN, chained, type ChainHead } from './audit-chain.js';
 import { DatabaseFiles, LOG_KEEPS_BYTES } from './database-files.js';
 import type { RowWrite, SecretsKeyChange } from './row-write.js';
@@ -17,6 +17,8 @@ export type GroupResult =
 export interface Conflict {
   /** Place of the commit in its group, from 0. */
   readonly commit: number;
+  /** `conflict`, unless there is a word for just this one. */
+  readonly code: ErrorCode;
   readonly detail: string;
 }
 
@@ -109,7 +111,10 @@ export class SqliteWriter {
       mustChange(this.statements.rotateKey.run(write.row), 'The key has been revoked.');
     },
     'key.spend': (write) => {
-      mustChange(this.statements.spendKey.run(write.row), 'The key has had all its runs.');
+      mustChange(this.statements.spendKey.run(write.row), 'This key, or one that it was made from, has had its runs.', 'budget_used_up');
+    },
+    'key.tokens': (write) => {
+      this.statements.countTokens.run(write.row);
     },
     'audit.append': (write) => {
       const { values, head } = chained(write.values, this.head);
@@ -191,7 +196,7 @@ export class SqliteWriter {
       this.transaction.commit.run();
       return [];
     } catch (error) {
-      if (conflictDetail(error) === undefined) throw error;
+      if (conflictOf(error) === undefined) throw error;
     }
     this.database.exec('ROLLBACK');
     this.begin();
@@ -214,12 +219,12 @@ export class SqliteWriter {
       this.savepoint.release.run();
       return undefined;
     } catch (error) {
-      const detail = conflictDetail(error);
-      if (detail === undefined) throw error;
+      const conflict = conflictOf(error);
+      if (conflict === undefined) throw error;
       this.head = headBefore;
       this.savepoint.rollBack.run();
       this.savepoint.release.run();
-      return { commit: index, detail };
+      return { commit: index, ...conflict };
     }
   }
 
@@ -274,12 +279,13 @@ function statementsOf(queries: WriteQueries, database: () => Database.Database):
   return Object.fromEntries(statements) as WriteStatements;
 }
 
-function mustChange(rows: number, otherwise: string): void {
-  if (rows === 0) throw new GatewayError('conflict', otherwise);
+function mustChange(rows: number, otherwise: string, code: ErrorCode = 'conflict'): void {
+  if (rows === 0) throw new GatewayError(code, otherwise);
 }
 
 /** Undefined when the error is no conflict with what is stored. */
-function conflictDetail(error: unknown): string | undefined {
-  if (error instanceof GatewayError) return error.message;
-  return sqliteCode(error)?.startsWith('SQLITE_CONSTRAINT') ? 'There is a record of that id already.' : undefined;
+function conflictOf(error: unknown): Pick<Conflict, 'code' | 'detail'> | undefined {
+  if (error instanceof GatewayError) return { code: error.code, detail: error.message };
+  if (!sqliteCode(error)?.startsWith('SQLITE_CONSTRAINT')) return undefined;
+  return { code: 'conflict', detail: 'There is a record of that id already.' };
 }

@@ -4,9 +4,10 @@ import type { FreezeRow } from '../freeze-row.js';
 import type { AuditRow, IdempotencyRow, KeyRow, OutputRow, RunRow } from '../schema.js';
 import type { ChainHead } from './audit-chain.js';
 import { AUDIT_COLUMNS, END_COLUMNS, OPEN_RUN_COLUMNS, OUTPUT_COLUMNS, RUN_COLUMNS } from './row-columns.js';
-import type { FreshIdempotencyRow, KeyChangeRow, KeyMark, KeyRotation, KeySpending, KeyTouch, OldIdempotencyRow } from './row-write.js';
+import type { FreshIdempotencyRow, KeyChangeRow, KeyMark, KeyRotation, KeyTouch, OldIdempotencyRow } from './row-write.js';
 import { compileQuery, pick, type Query } from './query.js';
 import { secretQueries } from './secret-queries.js';
+import { usageQueries } from './usage-queries.js';
 
 const KEY_COLUMNS = [
   'id',
@@ -22,6 +23,7 @@ const KEY_COLUMNS = [
   'addresses',
   'rate',
   'budget',
+  'tokens',
   'calls',
   'pins',
   'parent_id',
@@ -39,6 +41,7 @@ const CHANGING_KEY_COLUMNS = [
   'addresses',
   'rate',
   'budget',
+  'tokens',
 ] as const satisfies readonly (keyof KeyChangeRow)[];
 const IDEMPOTENCY_COLUMNS = [
   'principal_id',
@@ -133,25 +136,7 @@ function compileKeyQueries() {
         .where('id', '=', given.id)
         .where('revoked_at', 'is', null),
     ),
-    // Changes no row when a bound is reached. A clock that was set back counts on in the later day.
-    spendKey: query<KeySpending>((db, given) =>
-      db
-        .insertInto('key_usage')
-        .values({ key_id: given.key_id, day: given.day, day_runs: sql.lit(1), runs: sql.lit(1) })
-        .onConflict((known) =>
-          known
-            .column('key_id')
-            .doUpdateSet({
-              day: sql`max(key_usage.day, ${given.day})`,
-              day_runs: sql`case when key_usage.day < ${given.day} then 1 else key_usage.day_runs + 1 end`,
-              runs: sql`key_usage.runs + 1`,
-            })
-            .where(
-              sql<boolean>`(${given.budget} is null or key_usage.day < ${given.day} or key_usage.day_runs < ${given.budget})
-                and (${given.calls} is null or key_usage.runs < ${given.calls})`,
-            ),
-        ),
-    ),
+    ...usageQueries(),
   };
 }
 

@@ -1,0 +1,154 @@
+import { PbfReader, PbfWriter } from 'pbf';
+import { VERSION } from '../config/version.js';
+import type { SpanAttributes } from '../domain/tracing.js';
+import type { RecordedSpan } from './spans.js';
+import { flagsOf, type Instant, instantOf, SPAN_KINDS, STATUS_ERROR, STATUS_UNSET, type WireSpan } from './wire-span.js';
+
+/** How values are written (protobuf's wire types). */
+const VARINT = 0;
+const FIXED64 = 1;
+const BYTES = 2;
+const FIXED32 = 5;
+/** Room for a span to begin with; the writer grows. */
+const TYPICAL_SPAN_BYTES = 384;
+const HALF = 2 ** 32;
+const OUTSIDE_INT64 = 2 ** 63;
+
+interface Request {
+  readonly spans: readonly WireSpan[];
+  readonly resource: SpanAttributes;
+}
+
+/**
+ * `ExportTraceServiceRequest` of opentelemetry-proto (collector/trace/v1/trace_service.proto), byte for byte as OpenTelemetry's own library
+ * writes it. Fields have the numbers of the .proto files.
+ */
+export function write(spans: readonly WireSpan[], resource: SpanAttributes): Uint8Array {
+  const pbf = new PbfWriter(new Uint8Array(1_024 + spans.length * TYPICAL_SPAN_BYTES));
+  pbf.writeMessage(1, writeResourceSpans, { spans, resource });
+  return pbf.finish();
+}
+
+/** How many spans of a request the collector says that it left out (`ExportTraceServiceResponse`). */
+export function readRejected(answer: Uint8Array): number {
+  const answered = { rejected: 0 };
+  new PbfReader(answer).readFields((field, result, pbf) => void (field === 1 && pbf.readMessage(readPartialSuccess, result)), answered);
+  return answered.rejected;
+}
+
+function readPartialSuccess(field: number, result: { rejected: number }, pbf: PbfReader): void {
+  if (field === 1) result.rejected = pbf.readVarint(true);
+}
+
+function writeResourceSpans({ spans, resource }: Request, pbf: PbfWriter): void {
+  pbf.writeMessage(1, writeResource, resource);
+  pbf.writeMessage(2, writeScopeSpans, spans);
+}
+
+function writeResource(resource: SpanAttributes, pbf: PbfWriter): void {
+  writeAttributes(1, resource, pbf);
+  writeNumber(2, 0, pbf);
+}
+
+function writeScopeSpans(spans: readonly WireSpan[], pbf: PbfWriter): void {
+  pbf.writeMessage(1, writeScope, VERSION);
+  for (const span of spans) pbf.writeMessage(2, writeSpan, span);
+}
+
+function writeScope(version: string, pbf: PbfWriter): void {
+  writeText(1, 'sallyport', pbf);
+  writeText(2, version, pbf);
+}
+
+function writeSpan({ span, name, attributes }: WireSpan, pbf: PbfWriter): void {
+  const { trace, parent, startedAt, endedAt = startedAt } = span;
+  writeHex(1, trace.id, pbf);
+  writeHex(2, span.id, pbf);
+  if (trace.state !== undefined) writeText(3, trace.state, pbf);
+  if (parent) writeHex(4, parent.id, pbf);
+  writeText(5, name, pbf);
+  writeNumber(6, SPAN_KINDS[span.kind], pbf);
+  writeInstant(7, instantOf(span, startedAt), pbf);
+  writeInstant(8, instantOf(span, endedAt), pbf);
+  writeAttributes(9, attributes, pbf);
+  // Dropped attributes, events and links.
+  writeNumber(10, 0, pbf);
+  writeNumber(12, 0, pbf);
+  writeNumber(14, 0, pbf);
+  pbf.writeMessage(15, writeStatus, span);
+  pbf.writeTag(16, FIXED32);
+  pbf.writeFixed32(flagsOf(span));
+}
+
+function writeStatus({ failure }: RecordedSpan, pbf: PbfWriter): void {
+  writeNumber(3, failure === undefined ? STATUS_UNSET : STATUS_ERROR, pbf);
+}
+
+/** Filled anew for each attribute, of which there are tens of thousands a second. */
+const pair: { key: string; value: string | number | boolean } = { key: '', value: '' };
+
+function writeAttributes(field: number, attributes: SpanAttributes, pbf: PbfWriter): void {
+  for (const key in attributes) {
+    const value = attributes[key];
+    if (value === undefined) continue;
+    pair.key = key;
+    pair.value = value;
+    pbf.writeMessage(field, writePair, pair);
+  }
+}
+
+function writePair({ key, value }: typeof pair, pbf: PbfWriter): void {
+  writeText(1, key, pbf);
+  pbf.writeMessage(2, writeValue, value);
+}
+
+function writeValue(value: string | number | boolean, pbf: PbfWriter): void {
+  if (typeof value === 'string') return writeText(1, value, pbf);
+  if (typeof value === 'boolean') return writeNumber(2, Number(value), pbf);
+  if (Number.isInteger(value) && value >= -OUTSIDE_INT64 && value < OUTSIDE_INT64) return writeNumber(3, value, pbf);
+  pbf.writeTag(4, FIXED64);
+  pbf.writeDouble(value);
+}
+
+function writeNumber(field: number, value: number, pbf: PbfWriter): void {
+  pbf.writeTag(field, VARINT);
+  pbf.writeVarint(value);
+}
+
+/** The writer's own strings are right for what fits into 16 bits: above U+1FFFF they come out as other characters. */
+function writeText(field: number, text: string, pbf: PbfWriter): void {
+  pbf.writeTag(field, BYTES);
+  if (hasSurrogates(text)) pbf.writeBytes(Buffer.from(text));
+  else pbf.writeString(text);
+}
+
+function hasSurrogates(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if ((text.charCodeAt(at) & 0xf800) === 0xd800) return true;
+  return false;
+}
+
+/** @param digits hex, an even number of them */
+function writeHex(field: number, digits: string, pbf: PbfWriter): void {
+  const length = digits.length / 2;
+  pbf.writeTag(field, BYTES);
+  pbf.writeVarint(length);
+  pbf.realloc(length);
+  const { buf } = pbf;
+  let { pos } = pbf;
+  for (let at = 0; at < digits.length; at += 2) buf[pos++] = (nibble(digits.charCodeAt(at)) << 4) | nibble(digits.charCodeAt(at + 1));
+  pbf.pos = pos;
+}
+
+/** @param code of a hex digit in lower case */
+function nibble(code: number): number {
+  return code < 0x3a ? code - 0x30 : code - 0x57;
+}
+
+/** Nanoseconds since 1970 as 64 bits: more than a number holds, so in two halves. */
+function writeInstant(field: number, { seconds, nanoseconds }: Instant, pbf: PbfWriter): void {
+  const lowOfSeconds = Math.imul(seconds, 1e9) >>> 0;
+  const low = lowOfSeconds + nanoseconds;
+  pbf.writeTag(field, FIXED64);
+  pbf.writeFixed32(low >>> 0);
+  pbf.writeFixed32(Math.round((seconds * 1e9 - lowOfSeconds) / HALF) + Math.floor(low / HALF));
+}
