@@ -5,6 +5,8 @@ export default {
   testEnvironment: 'node',
   transform: {},
   setupFiles: ['<rootDir>/.test-build/test/kit/jest-setup.js'],
+  setupFilesAfterEnv: ['<rootDir>/.test-build/test/kit/second-try.js'],
+  reporters: ['default', '<rootDir>/.test-build/test/kit/second-try-reporter.js'],
   testTimeout: 30_000,
   maxWorkers: 2,
   coverageProvider: 'v8',

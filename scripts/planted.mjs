@@ -111,7 +111,8 @@ async function runTests(tree, test, titles) {
     ...[`--outputFile=${report}`, `--cacheDirectory=${join(tree.folder, '.jest')}`, '--runTestsByPath', compiledName(test)],
     `--testNamePattern=${titles.map((title) => RegExp.escape(title)).join('|')}`,
   ];
-  const child = spawn(jest[0], jest.slice(1), { cwd: tree.folder, stdio: 'ignore', detached: true });
+  const env = { ...process.env, PLANTED: 'true' };
+  const child = spawn(jest[0], jest.slice(1), { cwd: tree.folder, env, stdio: 'ignore', detached: true });
   const kill = () => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL');
   const timer = setTimeout(kill, MOST_SECONDS * 1000 * (titles.length > 1 ? 4 : 1));
   await once(child, 'exit').finally(() => clearTimeout(timer));

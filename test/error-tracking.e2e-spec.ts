@@ -35,12 +35,14 @@ interface ProfileChunk {
   };
 }
 
-/** A peer, and a program that reports to it. */
+const toldOf = ({ dsn }: SentryPeer) => ({ SENTRY_DSN: dsn, SENTRY_TRACES_SAMPLE_RATE: '0', SENTRY_PROFILES_SAMPLE_RATE: '0' });
+
+/** A peer, and a program that reports to it, and nothing by chance: neither samples nor profiles. */
 async function reporting(settings: Record<string, string> = {}) {
   const peer = await SentryPeer.start();
   const home = programHome({
     commands: { show, sleeper },
-    settings: { SENTRY_DSN: peer.dsn, SENTRY_TRACES_SAMPLE_RATE: '0', ENVIRONMENT: 'staging', DRAIN_TIMEOUT: '0s', ...settings },
+    settings: { ...toldOf(peer), ENVIRONMENT: 'staging', DRAIN_TIMEOUT: '0s', ...settings },
   });
   return { peer, home };
 }
@@ -268,7 +270,7 @@ describe('error tracking', () => {
     const peer = await SentryPeer.start();
     const home = witnessHome();
     await (await home.serve()).end('SIGTERM');
-    const server = await home.serve({ SENTRY_DSN: peer.dsn, SENTRY_TRACES_SAMPLE_RATE: '0' }, under(syncFault(1, 'intent', 'error=EIO')));
+    const server = await home.serve(toldOf(peer), under(syncFault(1, 'intent', 'error=EIO')));
     const admin = await server.as(home.adminKey);
     for (let attempt = 0; attempt < 4; attempt += 1) expect((await admin.post('/run', { command: 'quick' })).status).toBe(503);
     await server.end('SIGTERM');
