@@ -112,7 +112,12 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
 
     expect((await caller.get('/ready')).body).toEqual({ status: 'unready', failing: ['draining'] });
     expect(await caller.get('/health')).toMatchObject({ status: 200, body: { status: 'ok' } });
-    expect((await caller.get<RunEnvelope>(`/runs/${later}`)).body).toMatchObject({ status: 'running', stdout: 'begun\n' });
+    // It has begun when the program says so, and what it said is on its way to us then.
+    const shown = await eventually(async () => {
+      const { body } = await caller.get<RunEnvelope>(`/runs/${later}`);
+      return body.stdout !== '' && body;
+    });
+    expect(shown).toMatchObject({ status: 'running', stdout: 'begun\n' });
     for (const [path, headers] of [['/run'], ['/run', { prefer: 'respond-async' }], ['/stream']] as const) {
       for (const name of ['gated', 'greet']) {
         const refused = await caller.post<Problem>(path, { command: name }, headers);

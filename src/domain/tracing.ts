@@ -27,8 +27,11 @@ export abstract class Span {
   abstract set(attributes: SpanAttributes): void;
   /** @param type of the error, from a closed set: a code, a status */
   abstract fail(type: string): void;
-  /** The first end counts. */
-  abstract end(): void;
+  /**
+   * The first end counts.
+   * @param leastMs of one that was no parent, did not fail and was shorter than this nothing is shown
+   */
+  abstract end(leastMs?: number): void;
 }
 
 /** Follows what happens across rooms and processes. Never fails and never holds up whoever is followed. */

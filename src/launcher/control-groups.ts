@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A folder in which this gateway may make control groups, and what it can bound there. */
@@ -16,8 +17,10 @@ export class ControlGroups {
   private constructor(private readonly hierarchies: readonly Hierarchy[]) {}
 
   static open(): ControlGroups {
-    const name = `sallyport-${process.pid}`;
-    const found = mountedHierarchies().flatMap((root) => openHierarchy(root, name) ?? []);
+    const owners = `sallyport-${pidNamespace()}`;
+    // Numbers of processes come back, in containers the same at each start, and what an earlier gateway left may not be gone yet.
+    const name = `${owners}-${process.pid}-${randomBytes(4).toString('hex')}`;
+    const found = mountedHierarchies().flatMap((root) => openHierarchy(root, owners, name) ?? []);
     const unified = found.find(({ processes, memory }) => processes && memory);
     const chosen = unified ? [unified] : firstOfEach(found);
     for (const { folder } of found) if (!chosen.some((one) => one.folder === folder)) removeTree(folder);
@@ -63,10 +66,10 @@ function mountedHierarchies(): string[] {
   });
 }
 
-function openHierarchy(root: string, name: string): Hierarchy | undefined {
+function openHierarchy(root: string, owners: string, name: string): Hierarchy | undefined {
   const folder = join(root, name);
   try {
-    removeStale(root);
+    removeStale(root, owners);
     mkdirSync(folder);
     // Refused in a group that holds processes itself: what is not enabled then is not bounded.
     for (const controller of ['+pids', '+memory']) tryToWrite(join(root, 'cgroup.subtree_control'), controller);
@@ -84,10 +87,19 @@ function openHierarchy(root: string, name: string): Hierarchy | undefined {
   return undefined;
 }
 
-/** Groups of gateways that are no more. */
-function removeStale(root: string): void {
+/** In which a number means the same process to whoever is in it too. */
+function pidNamespace(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
+  } catch {
+    return '0'; // No /proc, or not that of Linux: then there are no groups either.
+  }
+}
+
+/** Groups of gateways that are no more. Of those in other namespaces nothing can be said from here. */
+function removeStale(root: string, owners: string): void {
   for (const name of readdirSync(root)) {
-    const pid = /^sallyport-(\d+)$/.exec(name)?.[1];
+    const [pid] = name.startsWith(`${owners}-`) ? name.slice(owners.length + 1).split('-') : [];
     if (pid !== undefined && !existsSync(`/proc/${pid}`)) removeTree(join(root, name));
   }
 }

@@ -133,7 +133,7 @@ export class RunExecution {
     const { live, command, preparation, origin, request } = walk;
     const { metrics, tracer } = this.rooms;
     const executor = request.via?.executor() ?? this.executor(command.executor);
-    const span = tracer.current.child(command.name, command.executor === 'builtin' ? 'internal' : 'client');
+    const span = executor.instant ? tracer.current : tracer.current.child(command.name, 'client');
     const work = () =>
       executor.execute(preparation.invocation, {
         runId: live.run.id,
@@ -149,7 +149,7 @@ export class RunExecution {
         onUsage: (usage) => void (walk.usage = addUsage(walk.usage, usage)),
         ...told,
       });
-    if (!span.isRecording) return work();
+    if (executor.instant || !span.isRecording) return work();
     return endExecution(span, walk, tracer.within(span, work));
   }
 

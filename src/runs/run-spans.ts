@@ -5,9 +5,12 @@ import type { Span, Tracer } from '../domain/tracing.js';
 import type { Ticket } from './admission.js';
 import type { RunWalk } from './run-walk.js';
 
+/** Shorter steps say nothing of where the time went. */
+const SHOWN_FROM_MS = 0.1;
+
 /**
- * Takes a step; of a walk that is followed within a span of its own, which is shown where the step takes time or refuses. Must be called
- * within the span of the walk: a frame for each step has its price (ADR 0031).
+ * Takes a step; of a walk that is followed within a span of its own, which is shown where the step takes time, has parts or refuses. Must be
+ * called within the span of the walk: a frame for each step has its price (ADR 0031).
  */
 export function followStep(
   tracer: Tracer,
@@ -16,18 +19,40 @@ export function followStep(
   step: (walk: RunWalk) => void | Promise<void>,
 ): void | Promise<void> {
   if (!walk.span.isRecording) return step(walk);
-  const span = walk.span.child(`run.${name}`);
-  const refused = (error: unknown): never => {
-    span.fail(codeOf(error));
-    span.end();
-    throw error;
-  };
+  const span = walk.span.child(spanNameOf(name));
   tracer.proceed(span);
   try {
-    return step(walk)?.then(() => span.end(), refused);
+    const pending = step(walk);
+    if (pending) return followPending(span, pending);
   } catch (error) {
-    return refused(error);
+    endRefused(span, error);
+    throw error;
   }
+  span.end(SHOWN_FROM_MS);
+}
+
+async function followPending(span: Span, pending: Promise<void>): Promise<void> {
+  try {
+    await pending;
+  } catch (error) {
+    endRefused(span, error);
+    throw error;
+  }
+  span.end(SHOWN_FROM_MS);
+}
+
+function endRefused(span: Span, error: unknown): void {
+  span.fail(codeOf(error));
+  span.end();
+}
+
+/** Made once for each step: what is made anew for each run has to be read anew for each. */
+const names = new Map<string, string>();
+
+function spanNameOf(step: string): string {
+  let name = names.get(step);
+  if (name === undefined) names.set(step, (name = `run.${step}`));
+  return name;
 }
 
 /** Waits for the slot; that is shown where it takes time. */

@@ -57,7 +57,7 @@ export class OtlpEncoder {
     return { span, name: this.redaction.text(name).text, attributes: shortened(this.redaction.data(attributes) as SpanAttributes) };
   }
 
-  /** Most spans say the same as others before: only what is new in one is looked through. Ids are always new. */
+  /** Most spans say the same as others before: only what is new in one is looked through. */
   private isClean({ name, attributes }: RecordedSpan): boolean {
     let isKnown = this.clean.has(name);
     let news = isKnown ? '' : name;
@@ -65,7 +65,7 @@ export class OtlpEncoder {
       const value = attributes[key];
       if (typeof value !== 'string' || this.clean.has(value)) continue;
       news += `\n${value}`;
-      isKnown &&= key.endsWith('.id');
+      isKnown &&= isAlwaysNew(key);
     }
     if (news === '') return true;
     if (this.redaction.mayMatch(news)) return false;
@@ -74,11 +74,16 @@ export class OtlpEncoder {
   }
 
   private remember(name: string, attributes: SpanAttributes): void {
-    const texts = Object.entries(attributes).map(([key, value]) => (key.endsWith('.id') ? undefined : value));
+    const texts = Object.entries(attributes).map(([key, value]) => (isAlwaysNew(key) ? undefined : value));
     for (const text of [name, ...texts]) {
       if (typeof text === 'string' && text.length <= MOST_CHARACTERS && this.clean.size < MOST_KNOWN) this.clean.add(text);
     }
   }
+}
+
+/** Ids are, but for those of keys. */
+function isAlwaysNew(attribute: string): boolean {
+  return attribute.endsWith('.id') && attribute !== 'sallyport.key.id';
 }
 
 function hasLong(attributes: SpanAttributes): boolean {

@@ -84,25 +84,46 @@ function writeStatus({ failure }: RecordedSpan, pbf: PbfWriter): void {
   writeNumber(3, failure === undefined ? STATUS_UNSET : STATUS_ERROR, pbf);
 }
 
-/** Filled anew for each attribute, of which there are tens of thousands a second. */
-const pair: { key: string; value: string | number | boolean } = { key: '', value: '' };
+type Value = string | number | boolean;
+
+/** Attributes as they were written before: there are tens of thousands a second, and most say the same as earlier ones. */
+const written = new Map<string, Map<Value, Uint8Array>>();
+const MOST_WRITTEN = 1_000;
+let writtenCount = 0;
 
 function writeAttributes(field: number, attributes: SpanAttributes, pbf: PbfWriter): void {
   for (const key in attributes) {
     const value = attributes[key];
     if (value === undefined) continue;
-    pair.key = key;
-    pair.value = value;
-    pbf.writeMessage(field, writePair, pair);
+    const known = written.get(key)?.get(value);
+    if (known || !key.endsWith('.id')) {
+      pbf.writeTag(field, BYTES);
+      pbf.writeBytes(known ?? remembered(key, value));
+    } else {
+      // It comes only once, and would take the place of what comes again.
+      pbf.writeMessage(field, writePair, [key, value]);
+    }
   }
 }
 
-function writePair({ key, value }: typeof pair, pbf: PbfWriter): void {
+function remembered(key: string, value: Value): Uint8Array {
+  const pbf = new PbfWriter();
+  writePair([key, value], pbf);
+  const pair = pbf.finish();
+  if (++writtenCount > MOST_WRITTEN) {
+    written.clear();
+    writtenCount = 1;
+  }
+  written.set(key, (written.get(key) ?? new Map<Value, Uint8Array>()).set(value, pair));
+  return pair;
+}
+
+function writePair([key, value]: readonly [string, Value], pbf: PbfWriter): void {
   writeText(1, key, pbf);
   pbf.writeMessage(2, writeValue, value);
 }
 
-function writeValue(value: string | number | boolean, pbf: PbfWriter): void {
+function writeValue(value: Value, pbf: PbfWriter): void {
   if (typeof value === 'string') return writeText(1, value, pbf);
   if (typeof value === 'boolean') return writeNumber(2, Number(value), pbf);
   if (Number.isInteger(value) && value >= -OUTSIDE_INT64 && value < OUTSIDE_INT64) return writeNumber(3, value, pbf);
@@ -135,14 +156,15 @@ function writeHex(field: number, digits: string, pbf: PbfWriter): void {
   pbf.realloc(length);
   const { buf } = pbf;
   let { pos } = pbf;
-  for (let at = 0; at < digits.length; at += 2) buf[pos++] = (nibble(digits.charCodeAt(at)) << 4) | nibble(digits.charCodeAt(at + 1));
+  for (let at = 0; at < digits.length; at += 2) {
+    buf[pos++] = ((NIBBLES[digits.charCodeAt(at)] ?? 0) << 4) | (NIBBLES[digits.charCodeAt(at + 1)] ?? 0);
+  }
   pbf.pos = pos;
 }
 
-/** @param code of a hex digit in lower case */
-function nibble(code: number): number {
-  return code < 0x3a ? code - 0x30 : code - 0x57;
-}
+/** What a hex digit in lower case stands for, by its code. */
+const NIBBLES = new Uint8Array(128);
+for (let nibble = 0; nibble < 16; nibble++) NIBBLES[nibble.toString(16).charCodeAt(0)] = nibble;
 
 /** Nanoseconds since 1970 as 64 bits: more than a number holds, so in two halves. */
 function writeInstant(field: number, { seconds, nanoseconds }: Instant, pbf: PbfWriter): void {

@@ -12,7 +12,7 @@ export interface Trace {
   readonly sink: (span: RecordedSpan) => void;
 }
 
-/** The parent of the first one is somebody else's. */
+/** Another span of ours, or that of a caller. */
 export interface SpanParent {
   readonly id: string;
   readonly isRemote: boolean;
@@ -21,7 +21,8 @@ export interface SpanParent {
 const NONE: SpanAttributes = Object.freeze({});
 
 /** A span of a sampled trace. Turned into what goes over the wire only when that is due. */
-export class RecordedSpan extends Span {
+export class RecordedSpan extends Span implements SpanParent {
+  readonly isRemote = false;
   override isRecording = true;
   attributes: SpanAttributes = NONE;
   /** Monotonic milliseconds. */
@@ -29,6 +30,7 @@ export class RecordedSpan extends Span {
   endedAt: number | undefined;
   failure: string | undefined;
   private ownId: string | undefined;
+  private hasParts = false;
 
   constructor(
     readonly trace: Trace,
@@ -53,7 +55,8 @@ export class RecordedSpan extends Span {
   }
 
   override child(name: string, kind: SpanKind = 'internal'): RecordedSpan {
-    return new RecordedSpan(this.trace, { id: this.id, isRemote: false }, kind, name);
+    this.hasParts = true;
+    return new RecordedSpan(this.trace, this, kind, name);
   }
 
   override rename(name: string): void {
@@ -68,11 +71,13 @@ export class RecordedSpan extends Span {
     if (this.isRecording) this.failure = type;
   }
 
-  override end(): void {
+  override end(leastMs = 0): void {
     if (!this.isRecording) return;
     this.isRecording = false;
     this.endedAt = performance.now();
-    this.trace.sink(this);
+    // Whoever else names it as a parent has asked for its id.
+    const isParent = this.hasParts || this.ownId !== undefined;
+    if (isParent || this.failure !== undefined || this.endedAt - this.startedAt >= leastMs) this.trace.sink(this);
   }
 }
 

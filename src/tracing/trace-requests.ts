@@ -17,24 +17,26 @@ export function traceRequests(fastify: FastifyInstance, tracer: Tracer): Request
   return (request, status) => {
     const { span } = request.context;
     if (!span.isRecording) return;
-    describe(span, request);
-    conclude(span, request, status);
+    describe(span, request, status);
     span.end();
   };
 }
 
 /** OpenTelemetry's conventions for HTTP servers. No query, and of the address only what is the same for all: the rest may hold anything. */
-function describe(span: Span, request: FastifyRequest): void {
+function describe(span: Span, request: FastifyRequest, status: number): void {
   const { raw, destination, principal, context } = request;
   const { template, isRoute } = destination;
   const method = METHODS.has(request.method) ? request.method : '_OTHER';
   const agent = request.headers['user-agent'];
   const verb = method === '_OTHER' ? 'HTTP' : method;
+  const isAnswered = status !== CLIENT_LEFT;
+  const error = errorTypeOf(status, context.problem);
   span.rename(isRoute ? `${verb} ${template}` : verb);
   span.set({
     'http.request.method': method,
     'http.request.method_original': method === '_OTHER' ? request.method : undefined,
     'http.route': isRoute ? template : undefined,
+    'http.response.status_code': isAnswered ? status : undefined,
     'url.path': isRoute && !/[:*]/.test(template) ? template : undefined,
     'url.scheme': request.protocol,
     'network.protocol.version': raw.httpVersion,
@@ -44,12 +46,13 @@ function describe(span: Span, request: FastifyRequest): void {
     'user_agent.original': agent === undefined ? undefined : sanitiseLogText(agent, USER_AGENT_LENGTH),
     'sallyport.request.id': context.requestId,
     'sallyport.key.id': principal?.id,
+    'sallyport.problem': isAnswered ? context.problem : undefined,
   });
+  if (error !== undefined) span.fail(error);
 }
 
 /** A refusal is no error of a server: only its own are (5xx), and an answer that nobody waited for. */
-function conclude(span: Span, { context }: FastifyRequest, status: number): void {
-  if (status === CLIENT_LEFT) return span.fail('client_left');
-  span.set({ 'http.response.status_code': status, 'sallyport.problem': context.problem });
-  if (status >= 500) span.fail(context.problem ?? String(status));
+function errorTypeOf(status: number, problem: string | undefined): string | undefined {
+  if (status === CLIENT_LEFT) return 'client_left';
+  return status >= 500 ? (problem ?? String(status)) : undefined;
 }

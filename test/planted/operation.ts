@@ -230,6 +230,15 @@ export const OPERATION: readonly PlantedBug[] = [
   },
   {
     rows: ['tracing'],
+    bug: 'what was too short to be shown is named as a parent all the same',
+    file: 'src/tracing/spans.ts',
+    find: 'this.hasParts || ',
+    replace: '',
+    test: 'src/tracing/spans.spec.ts',
+    title: 'is shown though it was short, when it had a part',
+  },
+  {
+    rows: ['tracing'],
     bug: 'times are written as 64 bits whose halves do not carry',
     file: 'src/tracing/otlp-protobuf.ts',
     find: ' + Math.floor(low / HALF)',

@@ -53,7 +53,7 @@ export const PROMISES: Readonly<Record<string, Promised>> = {
   },
   P9: {
     says: 'What takes too much of memory, processes, files or time ends by itself alone.',
-    tests: ['test/sandbox-limits.e2e-spec.ts', 'src/launcher/limits.spec.ts'],
+    tests: ['test/sandbox-limits.e2e-spec.ts', 'src/launcher/limits.spec.ts', 'src/launcher/control-groups.spec.ts'],
     torture: ['test/torture/drain.torture.ts'],
   },
   P10: {
@@ -407,7 +407,7 @@ export const PROMISES: Readonly<Record<string, Promised>> = {
   },
   tracing: {
     says: 'Traces join what callers began, name nothing that callers made up, and hold up nobody.',
-    tests: ['test/tracing.e2e-spec.ts', 'src/tracing/sampler.spec.ts', 'src/tracing/span-queue.spec.ts'],
+    tests: ['test/tracing.e2e-spec.ts', ...['otlp-encoder', 'sampler', 'span-queue', 'spans'].map((name) => `src/tracing/${name}.spec.ts`)],
   },
   'error tracking': {
     says: 'What a human must act on is told once for each cause, in words of ours alone; without a DSN nothing is loaded.',

@@ -6,13 +6,19 @@ import type { RowWrite } from './row-write.js';
 /** A commit as part of something followed: from the queue to the disk. OpenTelemetry's conventions for databases. */
 export async function followCommit(parent: Span, rows: readonly RowWrite[], queue: CommitQueue): Promise<void> {
   const span = parent.child('COMMIT', 'client');
-  span.set({ 'db.system.name': 'sqlite', 'db.operation.name': 'COMMIT', 'db.operation.batch.size': rows.length });
+  let group: number | undefined;
   try {
-    span.set({ 'sallyport.storage.group': await queue.add(rows) });
+    group = await queue.add(rows);
   } catch (error) {
     span.fail(error instanceof GatewayError ? error.code : 'internal');
     throw error;
   } finally {
+    span.set({
+      'db.system.name': 'sqlite',
+      'db.operation.name': 'COMMIT',
+      'db.operation.batch.size': rows.length,
+      'sallyport.storage.group': group,
+    });
     span.end();
   }
 }
