@@ -10,13 +10,17 @@ const written = { kind: 'written', conflicts: [] } as const;
 const full = { kind: 'failed', reason: 'SQLITE_FULL', failStop: false } as const;
 const failStop = { kind: 'failed', reason: 'SQLITE_IOERR_FSYNC', failStop: true } as const;
 
+/** No machine is so slow. */
+const LONG_MS = 20_000;
+
 describe('the queue of commits', () => {
   let groups: (readonly (readonly RowWrite[])[])[];
   let queue: CommitQueue;
+  const queueWith = (deadlineMs: number) => new CommitQueue((group) => groups.push(group), { waiting: 1_000, deadlineMs });
 
   beforeEach(() => {
     groups = [];
-    queue = new CommitQueue((group) => groups.push(group), { waiting: 1_000, deadlineMs: 50 });
+    queue = queueWith(LONG_MS);
   });
 
   it('makes one group of a turn, and the next of what came meanwhile', async () => {
@@ -101,7 +105,7 @@ describe('the queue of commits', () => {
     const told: (string | undefined)[] = [];
     const telling = new CommitQueue(
       () => undefined,
-      { waiting: 10, deadlineMs: 50 },
+      { waiting: 10, deadlineMs: LONG_MS },
       (trouble) => told.push(trouble?.kind),
     );
     for (const result of [written, full, full, written, failStop, written]) {
@@ -113,6 +117,7 @@ describe('the queue of commits', () => {
   });
 
   it('gives up on a group that takes too long, and takes commits again when it is answered', async () => {
+    queue = queueWith(500);
     const late = queue.add([touch]);
     await setImmediate();
     const waiting = queue.add([touch]);
