@@ -21,7 +21,8 @@ export abstract class Span {
   /** W3C `tracestate` that goes with it. */
   abstract get tracestate(): string | undefined;
 
-  abstract child(name: string, kind?: SpanKind): Span;
+  /** @param startedAt monotonic milliseconds; now when absent */
+  abstract child(name: string, kind?: SpanKind, startedAt?: number): Span;
   /** @param name from a closed set: a route, a command, a program */
   abstract rename(name: string): void;
   abstract set(attributes: SpanAttributes): void;
@@ -44,8 +45,13 @@ export abstract class Tracer {
   abstract get current(): Span;
   /** Does the work, and whatever asynchronous comes of it, within the span. */
   abstract within<T>(span: Span, work: () => T): T;
-  /** What comes next of the innermost work of {@link within} is done within this span: for steps of which one follows the other. */
-  abstract proceed(span: Span): void;
+  /**
+   * What comes next of the innermost work of {@link within} is a part of this span, made when it is asked for as the {@link current} one:
+   * for steps of which one follows the other.
+   */
+  abstract proceed(parent: Span, name: string): void;
+  /** That part is over. Nothing is shown of it where nobody asked for it and it was shorter than this. */
+  abstract pass(leastMs: number): void;
   /** Hands on what has ended, as far as it can within some seconds. What ends later is lost. */
   abstract stop(): Promise<void>;
 }
@@ -81,6 +87,7 @@ class NoTracer extends Tracer {
   }
 
   override proceed(): void {}
+  override pass(): void {}
 
   override async stop(): Promise<void> {}
 }

@@ -19,16 +19,15 @@ export function followStep(
   step: (walk: RunWalk) => void | Promise<void>,
 ): void | Promise<void> {
   if (!walk.span.isRecording) return step(walk);
-  const span = walk.span.child(spanNameOf(name));
-  tracer.proceed(span);
+  tracer.proceed(walk.span, spanNameOf(name));
   try {
     const pending = step(walk);
-    if (pending) return followPending(span, pending);
+    if (pending) return followPending(tracer.current, pending);
   } catch (error) {
-    endRefused(span, error);
+    endRefused(tracer.current, error);
     throw error;
   }
-  span.end(SHOWN_FROM_MS);
+  tracer.pass(SHOWN_FROM_MS);
 }
 
 async function followPending(span: Span, pending: Promise<void>): Promise<void> {

@@ -1,7 +1,6 @@
 import { PbfReader, PbfWriter } from 'pbf';
 import { VERSION } from '../config/version.js';
 import type { SpanAttributes } from '../domain/tracing.js';
-import type { RecordedSpan } from './spans.js';
 import { flagsOf, type Instant, instantOf, SPAN_KINDS, STATUS_ERROR, STATUS_UNSET, type WireSpan } from './wire-span.js';
 
 /** How values are written (protobuf's wire types). */
@@ -11,6 +10,8 @@ const BYTES = 2;
 const FIXED32 = 5;
 /** Room for a span to begin with; the writer grows. */
 const TYPICAL_SPAN_BYTES = 384;
+/** Names and attributes that are remembered, of each; then from the beginning. */
+const MOST_WRITTEN = 1_000;
 const HALF = 2 ** 32;
 const OUTSIDE_INT64 = 2 ** 63;
 
@@ -66,29 +67,57 @@ function writeSpan({ span, name, attributes }: WireSpan, pbf: PbfWriter): void {
   writeHex(2, span.id, pbf);
   if (trace.state !== undefined) writeText(3, trace.state, pbf);
   if (parent) writeHex(4, parent.id, pbf);
-  writeText(5, name, pbf);
+  append(nameOf(name), pbf);
   writeNumber(6, SPAN_KINDS[span.kind], pbf);
   writeInstant(7, instantOf(span, startedAt), pbf);
   writeInstant(8, instantOf(span, endedAt), pbf);
   writeAttributes(9, attributes, pbf);
-  // Dropped attributes, events and links.
-  writeNumber(10, 0, pbf);
-  writeNumber(12, 0, pbf);
-  writeNumber(14, 0, pbf);
-  pbf.writeMessage(15, writeStatus, span);
-  pbf.writeTag(16, FIXED32);
-  pbf.writeFixed32(flagsOf(span));
+  append(endOf(span.failure === undefined ? STATUS_UNSET : STATUS_ERROR, flagsOf(span)), pbf);
 }
 
-function writeStatus({ failure }: RecordedSpan, pbf: PbfWriter): void {
-  writeNumber(3, failure === undefined ? STATUS_UNSET : STATUS_ERROR, pbf);
+/** What spans have in common, as it was written first. */
+const names = new Map<string, Uint8Array>();
+const ends = new Map<number, Uint8Array>();
+
+function nameOf(name: string): Uint8Array {
+  const known = names.get(name);
+  if (known) return known;
+  if (names.size >= MOST_WRITTEN) names.clear();
+  const pbf = new PbfWriter();
+  writeText(5, name, pbf);
+  return kept(names, name, pbf);
+}
+
+function endOf(status: number, flags: number): Uint8Array {
+  const kind = flags * (STATUS_ERROR + 1) + status;
+  const known = ends.get(kind);
+  if (known) return known;
+  const pbf = new PbfWriter();
+  // Dropped attributes, events and links.
+  for (const field of [10, 12, 14]) writeNumber(field, 0, pbf);
+  pbf.writeMessage(15, (code: number) => writeNumber(3, code, pbf), status);
+  pbf.writeTag(16, FIXED32);
+  pbf.writeFixed32(flags);
+  return kept(ends, kind, pbf);
+}
+
+function kept<Key>(where: Map<Key, Uint8Array>, key: Key, pbf: PbfWriter): Uint8Array {
+  const bytes = pbf.finish();
+  where.set(key, bytes);
+  return bytes;
+}
+
+/** Whole fields, as they are. */
+function append(bytes: Uint8Array, pbf: PbfWriter): void {
+  pbf.realloc(bytes.length);
+  pbf.buf.set(bytes, pbf.pos);
+  pbf.pos += bytes.length;
 }
 
 type Value = string | number | boolean;
 
 /** Attributes as they were written before: there are tens of thousands a second, and most say the same as earlier ones. */
 const written = new Map<string, Map<Value, Uint8Array>>();
-const MOST_WRITTEN = 1_000;
 let writtenCount = 0;
 
 function writeAttributes(field: number, attributes: SpanAttributes, pbf: PbfWriter): void {

@@ -21,13 +21,25 @@ export interface OtlpTracerOptions {
   readonly fate: SpanFate;
 }
 
+/** Where work is within a trace. */
+interface Frame {
+  /** Undefined until somebody asks for it. */
+  span: Span | undefined;
+  parent: Span;
+  name: string;
+  /** Monotonic milliseconds. */
+  startedAt: number;
+  /** When the part before ended, if the next one follows at once. */
+  passedAt: number | undefined;
+}
+
 /** Answers after which the same batch may be sent again (OTLP/HTTP). */
 const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 /** Sends sampled traces to a collector, as OTLP over HTTP. */
 export class OtlpTracer extends Tracer {
   override readonly isOn = true;
-  private readonly storage = new AsyncLocalStorage<{ span: Span }>();
+  private readonly storage = new AsyncLocalStorage<Frame>();
   private readonly queue: SpanQueue;
   private readonly sender: OtlpSender;
   private readonly sink = (span: RecordedSpan) => this.queue.add(span);
@@ -48,16 +60,29 @@ export class OtlpTracer extends Tracer {
   }
 
   override get current(): Span {
-    return this.storage.getStore()?.span ?? NO_SPAN;
+    const frame = this.storage.getStore();
+    return frame ? spanIn(frame) : NO_SPAN;
   }
 
   override within<T>(span: Span, work: () => T): T {
-    return this.storage.run({ span }, work);
+    return this.storage.run({ span, parent: span, name: '', startedAt: 0, passedAt: undefined }, work);
   }
 
-  override proceed(span: Span): void {
+  override proceed(parent: Span, name: string): void {
     const frame = this.storage.getStore();
-    if (frame) frame.span = span;
+    if (!frame) return;
+    frame.span = undefined;
+    frame.parent = parent;
+    frame.name = name;
+    frame.startedAt = frame.passedAt ?? performance.now();
+    frame.passedAt = undefined;
+  }
+
+  override pass(leastMs: number): void {
+    const frame = this.storage.getStore();
+    if (!frame) return;
+    frame.passedAt = performance.now();
+    if (frame.span || frame.passedAt - frame.startedAt >= leastMs) spanIn(frame).end(leastMs);
   }
 
   override async stop(): Promise<void> {
@@ -70,6 +95,10 @@ export class OtlpTracer extends Tracer {
     const state = given === undefined ? undefined : parseTraceState(given);
     return state === undefined || this.options.redaction.text(state).count > 0 ? undefined : state;
   }
+}
+
+function spanIn(frame: Frame): Span {
+  return (frame.span ??= frame.parent.child(frame.name, 'internal', frame.startedAt));
 }
 
 function deliverTo(sender: OtlpSender, encoder: OtlpEncoder): Deliver {

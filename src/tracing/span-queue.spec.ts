@@ -31,7 +31,7 @@ describe('the queue of spans', () => {
     answer(TAKEN);
     await queue.stop();
     expect(fate.exported).toBe(8_192);
-    expect(Math.max(...batches)).toBe(512);
+    expect(Math.max(...batches)).toBe(1_024);
     add(1);
     expect(fate.dropped).toEqual({ queue_full: 10_000 - 8_192 + 1 });
   });

@@ -23,7 +23,7 @@ export type Delivery =
 export type Deliver = (spans: readonly RecordedSpan[], signal: AbortSignal) => Promise<Delivery>;
 
 const MOST_WAITING = 8_192;
-const BATCH = 512;
+const BATCH = 1_024;
 const LONGEST_WAIT_MS = 1_000;
 /** Batches on their way at one time, while they are taken. */
 const MOST_UNDER_WAY = 3;

@@ -25,8 +25,6 @@ export class RecordedSpan extends Span implements SpanParent {
   readonly isRemote = false;
   override isRecording = true;
   attributes: SpanAttributes = NONE;
-  /** Monotonic milliseconds. */
-  readonly startedAt = performance.now();
   endedAt: number | undefined;
   failure: string | undefined;
   private ownId: string | undefined;
@@ -37,6 +35,8 @@ export class RecordedSpan extends Span implements SpanParent {
     readonly parent: SpanParent | undefined,
     readonly kind: SpanKind,
     public name: string,
+    /** Monotonic milliseconds. */
+    readonly startedAt = performance.now(),
   ) {
     super();
   }
@@ -54,9 +54,9 @@ export class RecordedSpan extends Span implements SpanParent {
     return this.trace.state;
   }
 
-  override child(name: string, kind: SpanKind = 'internal'): RecordedSpan {
+  override child(name: string, kind: SpanKind = 'internal', startedAt?: number): RecordedSpan {
     this.hasParts = true;
-    return new RecordedSpan(this.trace, this, kind, name);
+    return new RecordedSpan(this.trace, this, kind, name, startedAt);
   }
 
   override rename(name: string): void {
