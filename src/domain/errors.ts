@@ -104,6 +104,11 @@ export class GatewayError extends Error {
   }
 }
 
+/** What callers, logs and traces are told of it: whatever is no refusal is a mistake of ours. */
+export function codeOf(thrown: unknown): ErrorCode {
+  return thrown instanceof GatewayError ? thrown.code : 'internal';
+}
+
 /** A command that somebody may have meant. Nothing was run: `POST /run {planId}` does that. */
 export interface Proposal {
   readonly command: string;

@@ -1,5 +1,5 @@
 import type { ErrorTracker, Failure, FailureName } from '../domain/error-tracker.js';
-import { type ErrorCode, GatewayError } from '../domain/errors.js';
+import { codeOf, type ErrorCode, GatewayError } from '../domain/errors.js';
 
 /** What a human must act on. Full queues, breakers and shut-downs pass by themselves, and what a caller did wrong is the caller's. */
 const REPORTED: Readonly<Partial<Record<ErrorCode, FailureName>>> = {
@@ -16,7 +16,7 @@ export function logLevelOf(code: ErrorCode): 'error' | 'warn' {
 
 /** Reports what was thrown at somebody who asked, where a human must act on it. */
 export function reportRefusal(tracker: ErrorTracker, thrown: unknown, where: Pick<Failure, 'request' | 'runId'>): void {
-  const code = thrown instanceof GatewayError ? thrown.code : 'internal';
+  const code = codeOf(thrown);
   const name = REPORTED[code];
   if (name) tracker.report({ ...where, name, code, error: thrown instanceof GatewayError ? (thrown.extra.cause ?? thrown) : thrown });
 }

@@ -1,4 +1,4 @@
-import { GatewayError } from '../domain/errors.js';
+import { codeOf } from '../domain/errors.js';
 import type { ExecutionEnd } from '../domain/executor.js';
 import type { RunOutcome } from '../domain/run.js';
 import type { Span, Tracer } from '../domain/tracing.js';
@@ -112,8 +112,4 @@ export function errorTypeOf(outcome: RunOutcome): string | undefined {
     case 'lost':
       return outcome.kind;
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof GatewayError ? error.code : 'internal';
 }

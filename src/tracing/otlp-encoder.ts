@@ -1,7 +1,7 @@
 import type { SpanAttributes } from '../domain/tracing.js';
 import type { Redaction } from '../redaction/redaction.js';
 import type { RecordedSpan } from './spans.js';
-import type { WireSpan } from './wire-span.js';
+import { isAlwaysNew, type WireSpan } from './wire-span.js';
 
 /** As OpenTelemetry's settings call them. */
 export type OtlpProtocol = 'http/protobuf' | 'http/json';
@@ -81,11 +81,6 @@ export class OtlpEncoder {
       if (typeof text === 'string' && text.length <= MOST_CHARACTERS && this.clean.size < MOST_KNOWN) this.clean.add(text);
     }
   }
-}
-
-/** Ids are, but for those of keys. */
-function isAlwaysNew(attribute: string): boolean {
-  return attribute.endsWith('.id') && attribute !== 'sallyport.key.id';
 }
 
 function hasLong(attributes: SpanAttributes): boolean {

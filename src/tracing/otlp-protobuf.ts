@@ -1,7 +1,7 @@
 import { PbfReader, PbfWriter } from 'pbf';
 import { VERSION } from '../config/version.js';
 import type { SpanAttributes } from '../domain/tracing.js';
-import { flagsOf, type Instant, instantOf, SPAN_KINDS, STATUS_ERROR, STATUS_UNSET, type WireSpan } from './wire-span.js';
+import { flagsOf, type Instant, instantOf, isAlwaysNew, SPAN_KINDS, STATUS_ERROR, STATUS_UNSET, type WireSpan } from './wire-span.js';
 
 /** How values are written (protobuf's wire types). */
 const VARINT = 0;
@@ -10,8 +10,10 @@ const BYTES = 2;
 const FIXED32 = 5;
 /** Room for a span to begin with; the writer grows. */
 const TYPICAL_SPAN_BYTES = 384;
-/** Names and attributes that are remembered, of each; then from the beginning. */
 const MOST_WRITTEN = 1_000;
+/** Fields of a span. */
+const NAME = 5;
+const FLAGS = 16;
 const HALF = 2 ** 32;
 const OUTSIDE_INT64 = 2 ** 63;
 
@@ -75,36 +77,21 @@ function writeSpan({ span, name, attributes }: WireSpan, pbf: PbfWriter): void {
   append(endOf(span.failure === undefined ? STATUS_UNSET : STATUS_ERROR, flagsOf(span)), pbf);
 }
 
-/** What spans have in common, as it was written first. */
-const names = new Map<string, Uint8Array>();
-const ends = new Map<number, Uint8Array>();
-
 function nameOf(name: string): Uint8Array {
-  const known = names.get(name);
-  if (known) return known;
-  if (names.size >= MOST_WRITTEN) names.clear();
-  const pbf = new PbfWriter();
-  writeText(5, name, pbf);
-  return kept(names, name, pbf);
+  return known(NAME, name) ?? remember(NAME, name, (pbf) => writeText(NAME, name, pbf));
 }
 
 function endOf(status: number, flags: number): Uint8Array {
-  const kind = flags * (STATUS_ERROR + 1) + status;
-  const known = ends.get(kind);
-  if (known) return known;
-  const pbf = new PbfWriter();
+  const both = flags * (STATUS_ERROR + 1) + status;
+  return known(FLAGS, both) ?? remember(FLAGS, both, (pbf) => writeEnd(status, flags, pbf));
+}
+
+function writeEnd(status: number, flags: number, pbf: PbfWriter): void {
   // Dropped attributes, events and links.
   for (const field of [10, 12, 14]) writeNumber(field, 0, pbf);
   pbf.writeMessage(15, (code: number) => writeNumber(3, code, pbf), status);
-  pbf.writeTag(16, FIXED32);
+  pbf.writeTag(FLAGS, FIXED32);
   pbf.writeFixed32(flags);
-  return kept(ends, kind, pbf);
-}
-
-function kept<Key>(where: Map<Key, Uint8Array>, key: Key, pbf: PbfWriter): Uint8Array {
-  const bytes = pbf.finish();
-  where.set(key, bytes);
-  return bytes;
 }
 
 /** Whole fields, as they are. */
@@ -116,35 +103,41 @@ function append(bytes: Uint8Array, pbf: PbfWriter): void {
 
 type Value = string | number | boolean;
 
-/** Attributes as they were written before: there are tens of thousands a second, and most say the same as earlier ones. */
-const written = new Map<string, Map<Value, Uint8Array>>();
+/**
+ * What was written before, by field or by name of the attribute: there are tens of thousands a second, and most say the same as earlier ones.
+ * From the beginning when there is too much of it.
+ */
+const written = new Map<string | number, Map<Value, Uint8Array>>();
 let writtenCount = 0;
+
+function known(what: string | number, value: Value): Uint8Array | undefined {
+  return written.get(what)?.get(value);
+}
+
+function remember(what: string | number, value: Value, write: (pbf: PbfWriter) => void): Uint8Array {
+  const pbf = new PbfWriter();
+  write(pbf);
+  const bytes = pbf.finish();
+  if (++writtenCount > MOST_WRITTEN) {
+    written.clear();
+    writtenCount = 1;
+  }
+  written.set(what, (written.get(what) ?? new Map<Value, Uint8Array>()).set(value, bytes));
+  return bytes;
+}
 
 function writeAttributes(field: number, attributes: SpanAttributes, pbf: PbfWriter): void {
   for (const key in attributes) {
     const value = attributes[key];
     if (value === undefined) continue;
-    const known = written.get(key)?.get(value);
-    if (known || !key.endsWith('.id')) {
+    const pair = known(key, value) ?? (isAlwaysNew(key) ? undefined : remember(key, value, (one) => writePair([key, value], one)));
+    if (pair) {
       pbf.writeTag(field, BYTES);
-      pbf.writeBytes(known ?? remembered(key, value));
+      pbf.writeBytes(pair);
     } else {
-      // It comes only once, and would take the place of what comes again.
       pbf.writeMessage(field, writePair, [key, value]);
     }
   }
-}
-
-function remembered(key: string, value: Value): Uint8Array {
-  const pbf = new PbfWriter();
-  writePair([key, value], pbf);
-  const pair = pbf.finish();
-  if (++writtenCount > MOST_WRITTEN) {
-    written.clear();
-    writtenCount = 1;
-  }
-  written.set(key, (written.get(key) ?? new Map<Value, Uint8Array>()).set(value, pair));
-  return pair;
 }
 
 function writePair([key, value]: readonly [string, Value], pbf: PbfWriter): void {

@@ -8,6 +8,11 @@ export interface WireSpan {
   readonly attributes: SpanAttributes;
 }
 
+/** Whether to remember its values is of no use: ids come once, but for those of keys. */
+export function isAlwaysNew(attribute: string): boolean {
+  return attribute.endsWith('.id') && attribute !== 'sallyport.key.id';
+}
+
 /** Numbers of OTLP. */
 export const SPAN_KINDS = { internal: 1, server: 2, client: 3 } as const;
 export const STATUS_UNSET = 0;

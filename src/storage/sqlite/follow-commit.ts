@@ -1,4 +1,4 @@
-import { GatewayError } from '../../domain/errors.js';
+import { codeOf } from '../../domain/errors.js';
 import type { Span } from '../../domain/tracing.js';
 import type { CommitQueue } from './commit-queue.js';
 import type { RowWrite } from './row-write.js';
@@ -10,7 +10,7 @@ export async function followCommit(parent: Span, rows: readonly RowWrite[], queu
   try {
     group = await queue.add(rows);
   } catch (error) {
-    span.fail(error instanceof GatewayError ? error.code : 'internal');
+    span.fail(codeOf(error));
     throw error;
   } finally {
     span.set({
