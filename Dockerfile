@@ -29,4 +29,4 @@ EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:'+process.env.PORT+'/livez').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))"]
 # Node itself is process 1: it gets the signals. Orphans of commands are reaped with `docker run --init`.
-CMD ["node", "--max-semi-space-size=32", "--expose-gc", "dist/main.js"]
+CMD ["node", "--max-semi-space-size=32", "--heap-growing-percent=100", "--no-memory-reducer", "--expose-gc", "dist/main.js"]

@@ -1,7 +1,7 @@
 // What is asked of the servers, and what a right answer looks like.
 import { readFileSync } from 'node:fs';
 import { measure } from './measure.mjs';
-import { CGI_PAGE, ECHO_COMMANDS, TEXT, TEXT_COMMAND } from './servers.mjs';
+import { CGI_PAGE, ECHO_COMMANDS, STATIC_PAGE, STATIC_TEXT, TEXT, TEXT_COMMAND } from './servers.mjs';
 import { SPAWN_LIMIT } from './spawn-limit.mjs';
 
 const json = { 'content-type': 'application/json' };
@@ -82,6 +82,14 @@ function hook(name, server) {
 /** Its program prints the path of the page, which takes it as long as any other word. */
 function page(name, server) {
   return contender(name, server, { path: `/${CGI_PAGE}` }, (body) => body.endsWith(`/${CGI_PAGE}\n`));
+}
+
+/**
+ * A stranger on the same machine, which does next to nothing and shares nothing with the gateway: what it notices of the gateway's runs is not the
+ * gateway's own doing. Undefined without lighttpd.
+ */
+export function strangerOf({ lighttpd }) {
+  return lighttpd && contender('a static page of lighttpd', lighttpd, { path: `/${STATIC_PAGE}` }, (body) => body === STATIC_TEXT);
 }
 
 function contender(name, server, { path, method = 'GET', headers = {}, body }, isRight) {

@@ -93,7 +93,7 @@ const LEAD_MS = 300;
 
 /**
  * What one caller who asks the light contender now and then sees, with nothing else to do and beside the load of the heavy one.
- * @returns `{idle, beside, heavy}`: results of the probe and of the load generator
+ * @returns `{light, idle, beside, heavy}`: the name of the light contender, results of the probe and of the load generator
  */
 export async function measureBeside({ light, heavy }, { load, connections, seconds, signal }) {
   const ask = () => probe(light.request, { seconds, signal });
@@ -103,7 +103,7 @@ export async function measureBeside({ light, heavy }, { load, connections, secon
     sleep(LEAD_MS, undefined, { signal }).then(ask),
   ]);
   await sleep(SETTLE_MS, undefined, { signal });
-  return { idle, beside, heavy: heavyResult };
+  return { light: light.name, idle, beside, heavy: heavyResult };
 }
 
 export function median(values) {

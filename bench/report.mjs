@@ -107,12 +107,14 @@ class Results {
   }
 }
 
+/** Of each light contender what was seen, and the ratio of both p99: that of the first, which is ours, has a target. */
 function summaryOf(besides) {
-  const row = (what, which) => ({ what, ...medians(besides.map((round) => round[which])) });
-  return {
-    rows: [row('nothing', 'idle'), row(`${TARGET_CONNECTIONS} runs of /bin/echo`, 'beside')],
-    ratio: median(besides.map(({ idle, beside }) => beside.p99Ms / idle.p99Ms)),
-  };
+  const rows = [...Map.groupBy(besides, ({ light }) => light).values()].map((rounds) => ({
+    ...medians(rounds.map(({ light, idle }) => ({ what: light, idleP50Ms: idle.p50Ms, idleP99Ms: idle.p99Ms }))),
+    ...medians(rounds.map(({ beside: { p50Ms, p99Ms } }) => ({ p50Ms, p99Ms }))),
+    ratio: median(rounds.map(({ idle, beside }) => beside.p99Ms / idle.p99Ms)),
+  }));
+  return { rows, ratio: rows[0].ratio };
 }
 
 /** The median of each number; other fields as the first has them. */
@@ -152,9 +154,12 @@ const LOAD_COLUMNS = {
 };
 
 const BESIDE_COLUMNS = {
-  '`/health` now and then, beside': ({ what }) => what,
-  'p50 ms': ({ p50Ms }) => p50Ms.toFixed(2),
+  'Asked now and then': ({ what }) => what,
+  'idle: p50 ms': ({ idleP50Ms }) => idleP50Ms.toFixed(2),
+  'idle: p99 ms': ({ idleP99Ms }) => idleP99Ms.toFixed(2),
+  [`beside ${TARGET_CONNECTIONS} runs of /bin/echo: p50 ms`]: ({ p50Ms }) => p50Ms.toFixed(2),
   'p99 ms': ({ p99Ms }) => p99Ms.toFixed(2),
+  'p99, in idle ones': ({ ratio }) => ratio.toFixed(2),
 };
 
 const START_COLUMNS = {

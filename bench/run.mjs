@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { checkRuns, CLOSELY_COMPARED, contendersOf } from './contenders.mjs';
+import { checkRuns, CLOSELY_COMPARED, contendersOf, strangerOf } from './contenders.mjs';
 import { describeHost, lighttpdVersion, makeFolder, webhookVersion } from './host.mjs';
 import { chooseLoad } from './load.mjs';
 import { measureBeside, memoryOf } from './measure.mjs';
@@ -63,7 +63,8 @@ async function main() {
   const idle = servers.map(({ name, family }) => ({ name, startsMs: starts.get(name), ...memoryOf(family) }));
   const variants = await startVariants(stack, surroundings);
   const contenders = [...contendersOf({ ...named(servers), ...variants }), ...(limit ? [limit] : [])];
-  const measured = await measureAll(contenders, { ...plan, load, signal });
+  const stranger = strangerOf(named(servers));
+  const measured = await measureAll(contenders, { ...plan, stranger, load, signal });
   const report = reportOf({
     facts: factsOf({ host, load, versions, folder, plan }),
     ...measured,
@@ -138,10 +139,13 @@ async function startVariants(stack, surroundings) {
 }
 
 /** Round by round, every second one backwards, so that nobody always comes after the same neighbour. */
-async function measureAll(contenders, { rounds, closeTurns, seconds, warmUpSeconds, connections, load, signal }) {
+async function measureAll(contenders, { rounds, closeTurns, seconds, warmUpSeconds, connections, stranger, load, signal }) {
   const warmUps = [];
   const samples = [];
   const besides = [];
+  const contenderOf = (wanted) => contenders.find(({ name }) => name === wanted);
+  const heavy = contenderOf(BESIDE.heavy);
+  const lights = [contenderOf(BESIDE.light), ...(stranger ? [stranger] : [])];
   for (const contender of contenders) {
     progress(`warming up ${contender.name}`);
     warmUps.push(await contender.measure({ connections: WARM_UP_CONNECTIONS, seconds: warmUpSeconds, load, signal }));
@@ -153,16 +157,18 @@ async function measureAll(contenders, { rounds, closeTurns, seconds, warmUpSecon
       warmUps.push(await contender.measure({ load, connections: count, seconds: WAKE_SECONDS, signal }));
       samples.push({ ...(await contender.measure({ load, connections: count, seconds, signal })), moment: `${round}.${turn}` });
     }
-    progress(`round ${round} of ${rounds}: ${BESIDE.light} beside ${BESIDE.heavy}`);
-    besides.push(await besideOf(contenders, { load, seconds: PROBE_SECONDS, signal }));
+    for (const light of lights) {
+      progress(`round ${round} of ${rounds}: ${light.name} beside ${BESIDE.heavy}`);
+      besides.push(await measureBeside({ light, heavy }, { load, seconds: PROBE_SECONDS, connections: BESIDE.connections, signal }));
+    }
   }
   progress('');
-  const heavy = besides.map(({ heavy: { requests } }) => ({
+  const beside = besides.map(({ heavy: { requests } }) => ({
     contender: BESIDE.heavy,
     answered: requests,
     connections: BESIDE.connections,
   }));
-  await checkAllRuns(contenders, [...warmUps, ...samples, ...heavy], signal);
+  await checkAllRuns(contenders, [...warmUps, ...samples, ...beside], signal);
   return { samples, besides };
 }
 
@@ -174,11 +180,6 @@ function samplesOf({ round, closeTurns, connections, contenders }) {
   return connections.flatMap((count) =>
     turnsAt(count).flatMap((turn, index) => turn.map((contender) => ({ count, turn: index, contender }))),
   );
-}
-
-function besideOf(contenders, given) {
-  const of = (wanted) => contenders.find(({ name }) => name === wanted);
-  return measureBeside({ light: of(BESIDE.light), heavy: of(BESIDE.heavy) }, { ...given, connections: BESIDE.connections });
 }
 
 async function checkAllRuns(contenders, samples, signal) {

@@ -11,6 +11,8 @@ import { familyOf, isAlive } from './measure.mjs';
 
 const repository = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
+/** Those of npm start. */
+const NODE_FLAGS = JSON.parse(readFileSync(repository('package.json'), 'utf8')).scripts.start.match(/--\S+/g);
 const START_MS = 20_000;
 const STOP_MS = 8_000;
 const POLL_MS = 2;
@@ -46,6 +48,12 @@ export const bareFastify = {
   prepare: (folder, port) => ({ file: process.execPath, args: [repository('bench/bare-fastify.mjs')], env: { PORT: String(port) } }),
 };
 
+/**
+ * webhook starts whatever is asked for. So that the gateway has as many programs under way with 64 connections, it gets slots for all of them and the
+ * eighth that it keeps from any single key: with the default of 64 slots eight of the connections would wait in line.
+ */
+const SLOTS = 80;
+
 const gatewayWith = (name, settings) => ({
   name,
   readyPath: '/ready',
@@ -62,14 +70,14 @@ const gatewayWith = (name, settings) => ({
     writeFileSync(join(catalogue, 'echo.yaml'), JSON.stringify({ commands }));
     return {
       file: process.execPath,
-      // As npm start does it.
-      args: ['--max-semi-space-size=32', '--expose-gc', repository('dist/main.js')],
+      args: [...NODE_FLAGS, repository('dist/main.js')],
       env: {
         PORT: String(port),
         DATA_DIR: join(folder, 'data'),
         CATALOGUE_DIR: catalogue,
         LOG_FORMAT: 'json',
         RATE_LIMIT_ENABLED: 'false',
+        MAX_CONCURRENT_RUNS: String(SLOTS),
         ENVIRONMENT: 'production',
         ...settings,
       },
@@ -119,14 +127,19 @@ export const webhook = {
   },
 };
 
+export const CGI_PAGE = 'hello.cgi';
+/** Sent as it is, without a program. */
+export const STATIC_PAGE = 'ready.txt';
+export const STATIC_TEXT = 'ready\n';
+
 /** A classic: the web server starts the program for each request and sends on what it prints. It is handed the path of the page asked for. */
 export const lighttpd = {
   name: 'lighttpd',
-  readyPath: '/ready.txt',
+  readyPath: `/${STATIC_PAGE}`,
   prepare: (folder, port) => {
     const pages = join(folder, 'pages');
     mkdirSync(pages);
-    writeFileSync(join(pages, 'ready.txt'), 'ready\n');
+    writeFileSync(join(pages, STATIC_PAGE), STATIC_TEXT);
     writeFileSync(join(pages, CGI_PAGE), '', { mode: 0o755 });
     const settings = join(folder, 'lighttpd.conf');
     writeFileSync(
@@ -143,8 +156,6 @@ export const lighttpd = {
     return { file: 'lighttpd', args: ['-D', '-f', settings], env: {} };
   },
 };
-
-export const CGI_PAGE = 'hello.cgi';
 
 /**
  * Starts a program and waits until it is ready. Its output goes to the file `log`.
