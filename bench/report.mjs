@@ -109,11 +109,15 @@ class Results {
 
 /** Of each light contender what was seen, and the ratio of both p99: that of the first, which is ours, has a target. */
 function summaryOf(besides) {
-  const rows = [...Map.groupBy(besides, ({ light }) => light).values()].map((rounds) => ({
-    ...medians(rounds.map(({ light, idle }) => ({ what: light, idleP50Ms: idle.p50Ms, idleP99Ms: idle.p99Ms }))),
-    ...medians(rounds.map(({ beside: { p50Ms, p99Ms } }) => ({ p50Ms, p99Ms }))),
-    ratio: median(rounds.map(({ idle, beside }) => beside.p99Ms / idle.p99Ms)),
+  const seen = besides.map(({ light, idle, beside }) => ({
+    what: light,
+    idleP50Ms: idle.p50Ms,
+    idleP99Ms: idle.p99Ms,
+    p50Ms: beside.p50Ms,
+    p99Ms: beside.p99Ms,
+    ratio: beside.p99Ms / idle.p99Ms,
   }));
+  const rows = [...Map.groupBy(seen, ({ what }) => what).values()].map(medians);
   return { rows, ratio: rows[0].ratio };
 }
 

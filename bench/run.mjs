@@ -12,7 +12,7 @@ import { spawnLimit } from './spawn-limit.mjs';
 
 const HELP = `Usage: npm run bench -- [options]
 
-  --quick           one round, without 16 connections: a glance in half a minute
+  --quick           one round, without 16 connections: a glance in two minutes
   --rounds N        rounds of each contender (3)
   --seconds N       length of a round, whole seconds (1)
   --load NAME       wrk or autocannon (wrk when it is installed)
