@@ -40,7 +40,7 @@ export function bindLibc() {
     /** `file`, `argv` and `envp` are addresses. */
     posix_spawn: libc.func(
       'int posix_spawn(void *pid, uintptr_t file, void *actions, void *attributes, uintptr_t argv, uintptr_t envp)',
-    ) as (pid: Int32Array, file: bigint, actions: Buffer, attributes: Buffer, argv: bigint, envp: bigint) => number,
+    ) as (pid: Int32Array, file: number, actions: Buffer, attributes: Buffer, argv: number, envp: number) => number,
     posix_spawn_file_actions_addchdir_np: libc.func('int posix_spawn_file_actions_addchdir_np(void *actions, const char *folder)') as (
       actions: Buffer,
       folder: string,
@@ -67,6 +67,12 @@ export function bindLibc() {
     posix_spawnattr_setsigmask: libc.func('int posix_spawnattr_setsigmask(void *attributes, void *signals)') as (
       attributes: Buffer,
       signals: Buffer,
+    ) => number,
+    /** `polled` is an array of `struct pollfd`: descriptor, then 16 bits each of what to look for and what was found. */
+    poll: libc.func('int poll(void *polled, unsigned long count, int timeout)') as (
+      polled: Int32Array,
+      count: number,
+      timeout: number,
     ) => number,
     prctl: libc.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)') as (
       option: number,

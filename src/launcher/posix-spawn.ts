@@ -9,29 +9,22 @@ import type { Child, ChildEvents, ChildStream } from './node-spawn.js';
 import { memoryFile } from './memory-file.js';
 import { MOVED, openPlaces, withDescriptors } from './open-places.js';
 import type { OwnProcess } from './own-process.js';
+import { Readiness, type Found } from './readiness.js';
 import { SpawnArena } from './spawn-arena.js';
-import { SpawnedChild, type ChildPipes, type ChildSystem } from './spawned-child.js';
+import { READ_BYTES, SpawnedChild, type ChildPipes, type ChildSystem } from './spawned-child.js';
 
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 const F_SETFL = 4;
 const EAGAIN = 11;
-const EPOLL_CTL_ADD = 1;
-const EPOLL_CTL_DEL = 2;
-const EPOLLIN = 1;
-const EPOLLOUT = 4;
 const PIDFD_OPEN = 434;
 /** POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID; the same in glibc and musl. */
 const SPAWN_FLAGS = 0x04 | 0x08 | 0x80;
 /** More than any libc needs for its opaque structures (glibc: 80, 336 and 128 bytes). */
 const OPAQUE_BYTES = 1_024;
-const READ_BYTES = 65_536;
-const EVENTS = 128;
 /** How often children are asked for their end while somebody else holds their pipes, or the system has no descriptor for them. */
 const ASK_MS = 25;
 const ONE_BYTE = Buffer.from([1]);
-/** `struct epoll_event` is packed on x86-64 alone. */
-const [EVENT_BYTES, EVENT_DATA] = process.arch === 'x64' ? [12, 4] : [16, 8];
 
 /**
  * Starts programs by posix_spawn(3), called through an FFI: the child shares the pages of this process until it has become the
@@ -46,20 +39,17 @@ export class PosixSpawner implements ChildSystem {
   private readonly libc: Libc;
   private readonly arena: SpawnArena;
   private readonly attributes = Buffer.alloc(OPAQUE_BYTES);
-  private readonly epoll: number;
-  private readonly event = Buffer.alloc(EVENT_BYTES);
-  private readonly ready = Buffer.alloc(EVENTS * EVENT_BYTES);
   private readonly chunk = Buffer.alloc(READ_BYTES);
   private readonly ends = new Int32Array(2);
   private readonly number = new Int32Array(1);
-  private readonly watched = new PassingMap<number, () => void>();
   private readonly plainActions = new Map<string, Buffer>();
   private readonly children = new PassingMap<number, SpawnedChild>();
   /** Numbers that the ends of pipes for a child are given, so that what it does with them is the same each time. */
   private readonly standing: { readonly nothing: number; readonly stdout: number; readonly stderr: number };
+  /** Started in this turn, and not watched yet. */
+  private young: SpawnedChild[] = [];
   private asking: NodeJS.Timeout | undefined;
-  /** Held, because with its handle the polling would be collected too. */
-  readonly polling: ReturnType<typeof koffi.node.poll>;
+  readonly readiness: Readiness;
 
   /** @throws Error where the library, one of its functions or a system call is missing */
   constructor(private readonly self: OwnProcess) {
@@ -71,12 +61,11 @@ export class PosixSpawner implements ChildSystem {
     libc.sigfillset(signals);
     libc.posix_spawnattr_setsigdefault(attributes, signals);
     const failure = libc.posix_spawnattr_setflags(attributes, SPAWN_FLAGS);
-    this.epoll = libc.epoll_create1(O_CLOEXEC);
-    if (failure !== 0 || this.epoll < 0) throw new Error('This system lacks what is needed to start programs.');
-    this.arena = new SpawnArena((buffer) => BigInt(libc.memmove(buffer, buffer, 0)));
+    if (failure !== 0) throw new Error('This system lacks what is needed to start programs.');
+    this.readiness = new Readiness(libc);
+    this.arena = new SpawnArena((buffer) => Number(libc.memmove(buffer, buffer, 0)));
     const openNothing = () => openSync('/dev/null', 'r');
     this.standing = { nothing: openNothing(), stdout: openNothing(), stderr: openNothing() };
-    this.polling = koffi.node.poll(this.epoll, () => this.dispatch());
   }
 
   /** Like `spawnChild`. */
@@ -92,6 +81,7 @@ export class PosixSpawner implements ChildSystem {
         request.stdin === null && !request.sandbox ? this.startPlain(request) : this.startWith(request, { open, given, outputs });
       const child = new SpawnedChild(this, { pid, outputs, gate, input }, events);
       this.children.set(pid, child);
+      if (this.young.push(child) === 1) setImmediate(() => this.lookAtYoung());
       this.ask();
       return child;
     } catch (error) {
@@ -106,16 +96,16 @@ export class PosixSpawner implements ChildSystem {
     }
   }
 
-  watch(descriptor: number, onReady: () => void): void {
-    if (!this.watched.has(descriptor)) this.watchFor(EPOLLIN, descriptor, onReady);
+  watch(descriptor: number, onReady: (found: Found) => void): void {
+    this.readiness.watch(descriptor, onReady);
   }
 
   watchForRoom(descriptor: number, onRoom: () => void): void {
-    this.watchFor(EPOLLOUT, descriptor, onRoom);
+    this.readiness.watchForRoom(descriptor, onRoom);
   }
 
   unwatch(descriptor: number): void {
-    if (this.watched.delete(descriptor)) this.libc.epoll_ctl(this.epoll, EPOLL_CTL_DEL, descriptor, this.event);
+    this.readiness.unwatch(descriptor);
   }
 
   close(descriptor: number): void {
@@ -148,13 +138,6 @@ export class PosixSpawner implements ChildSystem {
 
   forget(child: SpawnedChild): void {
     this.children.delete(child.pid);
-  }
-
-  private watchFor(what: number, descriptor: number, onReady: () => void): void {
-    this.event.writeUInt32LE(what, 0);
-    this.event.writeInt32LE(descriptor, EVENT_DATA);
-    this.watched.set(descriptor, onReady);
-    this.libc.epoll_ctl(this.epoll, EPOLL_CTL_ADD, descriptor, this.event);
   }
 
   private startPlain(request: HostLaunch): Omit<ChildPipes, 'outputs'> {
@@ -260,11 +243,13 @@ export class PosixSpawner implements ChildSystem {
     return new SystemError(getSystemErrorName(-koffi.errno()));
   }
 
-  private dispatch(): void {
-    const count = this.libc.epoll_wait(this.epoll, this.ready, EVENTS, 0);
-    const descriptors: number[] = [];
-    for (let index = 0; index < count; index++) descriptors.push(this.ready.readInt32LE(index * EVENT_BYTES + EVENT_DATA));
-    for (const descriptor of descriptors) this.watched.get(descriptor)?.();
+  /** Of programs that were started in one turn the first have often ended by its end: one call finds them all, and they need not be watched. */
+  private lookAtYoung(): void {
+    const { young } = this;
+    this.young = [];
+    const pipes = young.flatMap((child) => Array.from(child.descriptors, (descriptor) => ({ child, descriptor })));
+    this.readiness.lookAt(pipes, ({ child, descriptor }, found) => child.take(descriptor, found));
+    for (const child of young) child.resume();
   }
 
   /** Most ends are seen by the end of the pipes; this sees the others. */

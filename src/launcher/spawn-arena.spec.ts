@@ -4,26 +4,26 @@ import { SpawnArena, type SpawnStrings } from './spawn-arena.js';
 
 /** A machine whose memory is one buffer at a time, at an address of our choice. */
 class Memory {
-  static readonly BASE = 0x7f00_0000_1000n;
+  static readonly BASE = 0x7f00_ffff_f000;
   buffer: Buffer = Buffer.alloc(0);
   allocations = 0;
 
-  readonly addressOf = (buffer: Buffer): bigint => {
+  readonly addressOf = (buffer: Buffer): number => {
     this.buffer = buffer;
     this.allocations++;
     return Memory.BASE;
   };
 
-  string(address: bigint): string {
-    const start = Number(address - Memory.BASE);
+  string(address: number): string {
+    const start = address - Memory.BASE;
     return this.buffer.toString('utf8', start, this.buffer.indexOf(0, start));
   }
 
-  strings(address: bigint): string[] {
+  strings(address: number): string[] {
     const found: string[] = [];
-    for (let at = Number(address - Memory.BASE); ; at += 8) {
-      const pointer = this.buffer.readBigUInt64LE(at);
-      if (pointer === 0n) return found;
+    for (let at = address - Memory.BASE; ; at += 8) {
+      const pointer = Number(this.buffer.readBigUInt64LE(at));
+      if (pointer === 0) return found;
       found.push(this.string(pointer));
     }
   }

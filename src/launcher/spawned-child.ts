@@ -1,13 +1,17 @@
 import { constants } from 'node:os';
 import type { Child, ChildEvents, ChildStream } from './node-spawn.js';
+import type { Found } from './readiness.js';
+
+/** What one read takes at most. */
+export const READ_BYTES = 65_536;
 
 /** What a child needs of whoever started it. Descriptors are plain numbers. */
 export interface ChildSystem {
   /** Does nothing when it is watched already. @param onReady called whenever there is something to read, or the end */
-  watch(descriptor: number, onReady: () => void): void;
+  watch(descriptor: number, onReady: (found: Found) => void): void;
   unwatch(descriptor: number): void;
   close(descriptor: number): void;
-  /** What can be read now, valid until the next call; null at the end. Only for a descriptor that is ready: else it waits. */
+  /** What can be read now, {@link READ_BYTES} at most, valid until the next call; null at the end. Only for what is ready: else it waits. */
   read(descriptor: number): Buffer | null;
   /** Bytes written, none while there is no room; null when nobody reads any more. */
   write(descriptor: number, data: Uint8Array): number | null;
@@ -31,7 +35,7 @@ export interface ChildPipes {
   readonly input: number | null;
 }
 
-/** A child whose pipes are watched here, until they and it are at their end. */
+/** A child whose pipes are looked after here, until they and it are at their end. */
 export class SpawnedChild implements Child {
   readonly pid: number;
   private readonly open: Map<number, ChildStream>;
@@ -48,7 +52,17 @@ export class SpawnedChild implements Child {
     this.open = new Map(outputs);
     this.gate = gate;
     this.input = input;
-    this.resume();
+  }
+
+  /** Pipes that are not at their end. */
+  get descriptors(): Iterable<number> {
+    return this.open.keys();
+  }
+
+  /** Takes what was found at one of its pipes without watching it. */
+  take(descriptor: number, found: Found): void {
+    const stream = this.open.get(descriptor);
+    if (stream !== undefined) this.onReady(descriptor, stream, found);
   }
 
   pause(): void {
@@ -56,7 +70,7 @@ export class SpawnedChild implements Child {
   }
 
   resume(): void {
-    for (const [descriptor, stream] of this.open) this.system.watch(descriptor, () => this.onReadable(descriptor, stream));
+    for (const [descriptor, stream] of this.open) this.system.watch(descriptor, (found) => this.onReady(descriptor, stream, found));
   }
 
   abandonPipes(): void {
@@ -102,9 +116,10 @@ export class SpawnedChild implements Child {
     this.input = null;
   }
 
-  private onReadable(descriptor: number, stream: ChildStream): void {
-    const data = this.system.read(descriptor);
-    if (data) return this.events.onOutput(stream, data);
+  private onReady(descriptor: number, stream: ChildStream, found: Found): void {
+    const data = found.data ? this.system.read(descriptor) : null;
+    if (data) this.events.onOutput(stream, data);
+    if (data && !(found.over && data.length < READ_BYTES)) return;
     this.system.close(descriptor);
     this.open.delete(descriptor);
     if (this.open.size > 0) return;

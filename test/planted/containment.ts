@@ -365,11 +365,20 @@ export const CONTAINMENT: readonly PlantedBug[] = [
   {
     rows: ['P14'],
     bug: 'a pipe is closed before it is taken out of the set that is watched',
-    file: 'src/launcher/posix-spawn.ts',
-    find: 'this.unwatch(descriptor);\n    this.libc.close(descriptor);',
-    replace: 'this.watched.delete(descriptor);\n    this.libc.close(descriptor);',
+    file: 'src/launcher/readiness.ts',
+    find: 'if (this.watched.delete(descriptor)) this.libc.epoll_ctl(this.set, EPOLL_CTL_DEL, descriptor, this.event);',
+    replace: 'this.watched.delete(descriptor);',
     test: 'src/launcher/posix-spawn.spec.ts',
     title: 'are forgotten when they are closed',
+  },
+  {
+    rows: ['P14'],
+    bug: 'what is left in a large pipe when its program ends is not read',
+    file: 'src/launcher/spawned-child.ts',
+    find: 'found.over && data.length < READ_BYTES',
+    replace: 'found.over',
+    test: 'src/launcher/posix-spawn.spec.ts',
+    title: 'are read to their end',
   },
   {
     rows: ['P14'],
