@@ -1,7 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { chmodSync, copyFileSync, existsSync, mkdtempSync, renameSync, rmSync, truncateSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
@@ -11,6 +9,7 @@ import type { RunEnvelope, RunSummary } from '../src/runs/run-envelope.js';
 import { sleeper, witness } from './kit/commands.js';
 import { eventually } from './kit/eventually.js';
 import { expectReadable, expectRecovered, expectRefused, expectTold, servedUnder, syncFault, UNREADY } from './kit/faulty-server.js';
+import { freePort } from './kit/free-port.js';
 import { Caller, startGateway, stopGateways } from './kit/gateway.js';
 import { Chronicler, expectSound } from './kit/history.js';
 import type { Operation } from './kit/history-checker.js';
@@ -205,11 +204,3 @@ describe('a log that cannot be written', () => {
     expect(await server.end('SIGTERM')).toMatchObject({ code: 0, stderr: '' });
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

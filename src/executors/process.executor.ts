@@ -37,6 +37,7 @@ export class ProcessExecutor extends Executor {
       return { kind: 'failed_to_start', reason: `the private files could not be written (${(error as NodeJS.ErrnoException).code})` };
     }
     try {
+      // Looked at once more after waiting, be it for nothing: whoever left while the intent was recorded is known to be gone only now.
       return context.signal.aborted ? ENDED_BEFORE_START : await this.run({ ...invocation, argv: files.argv }, files.folder, context);
     } finally {
       await files.remove();
