@@ -162,6 +162,25 @@ describe('the rotation of a master key that a setting gives', () => {
   });
 });
 
+describe('the first secret', () => {
+  it('may be set by somebody else while one is being set', async () => {
+    const store = await openStore();
+    const rooms = () => secretRooms(store.db, new MasterKeyFile(store.folder));
+    const { service, store: secrets } = rooms();
+    const keyId = secrets.keyId.bind(secrets);
+    let looks = 0;
+    secrets.keyId = async () => {
+      const found = await keyId();
+      if (looks++ === 0) await rooms().service.set('ONE', VALUES.ONE, MANAGER);
+      return found;
+    };
+    await service.set('TWO', VALUES.TWO, MANAGER);
+    expect(looks).toBeGreaterThan(1);
+    expect(await rooms().service.reveal(['ONE', 'TWO'])).toEqual([VALUES.ONE, VALUES.TWO]);
+    await store.close();
+  });
+});
+
 describe('the file of the master key', () => {
   it('is refused when it is no key, and left as it is', async () => {
     const store = await openStore();

@@ -109,7 +109,10 @@ export class SecretService {
     const known = id === null ? undefined : this.rooms.ring.find(id);
     if (known) return known;
     const stored = await this.rooms.store.list();
-    return stored.length === 0 ? this.rooms.ring.first() : refuseUnreadable(stored.map(({ name }) => name));
+    if (stored.length === 0) return this.rooms.ring.first();
+    // Somebody who set the first secret in between, or rotated the key, has not lost it.
+    if ((await this.rooms.store.keyId()) !== id) throw new GatewayError('conflict', 'The master key was changed meanwhile.');
+    return refuseUnreadable(stored.map(({ name }) => name));
   }
 }
 
