@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { HostLaunch } from './host-protocol.js';
 import { OwnProcess } from './own-process.js';
 import type { ChildEvents } from './node-spawn.js';
 import { PosixSpawner } from './posix-spawn.js';
@@ -48,6 +49,10 @@ const LARGE_PIPE = `
 `;
 
 describe('children of one turn', () => {
+  function launch(argv: readonly [string, ...string[]]): HostLaunch {
+    return { file: argv[0], argv, env: {}, cwd: process.cwd(), stdin: null, outputBytes: 1, sandbox: null, group: null };
+  }
+
   /** Bytes of its stdout, and its exit code. */
   function started(argv: readonly [string, ...string[]]): Promise<{ readonly bytes: number; readonly code: number | null }> {
     const { promise, resolve, reject } = Promise.withResolvers<{ readonly bytes: number; readonly code: number | null }>();
@@ -58,9 +63,30 @@ describe('children of one turn', () => {
       onEnd: (code) => resolve({ bytes, code }),
       onFailure: reject,
     };
-    spawner.spawn({ file: argv[0], argv, env: {}, cwd: process.cwd(), stdin: null, outputBytes: 1, sandbox: null, group: null }, events);
+    spawner.spawn(launch(argv), events);
     return promise;
   }
+
+  it('are not read on when one that is looked at for the first time asks for a pause', async () => {
+    const { promise, resolve } = Promise.withResolvers<number | null>();
+    let bytes = 0;
+    const child = spawner.spawn(launch(['/usr/bin/head', '-c', '300000', '/dev/zero']), {
+      onOutput: (_stream, data) => {
+        bytes += data.length;
+        child?.pause();
+      },
+      onExit: () => undefined,
+      onEnd: resolve,
+      onFailure: () => resolve(null),
+    });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    await delay(200);
+    const before = bytes;
+    const reading = setInterval(() => child?.resume(), 5);
+    const code = await promise;
+    clearInterval(reading);
+    expect({ before, code, bytes }).toEqual({ before: 65_536, code: 0, bytes: 300_000 });
+  });
 
   it('are read to their end, whether they ended before anybody looked or wait for somebody to read', async () => {
     const ends = [0, 1, 65_535, 65_536, 65_537, 300_000].map((bytes) => started(['/usr/bin/head', '-c', String(bytes), '/dev/zero']));

@@ -62,10 +62,10 @@ export class PosixSpawner implements ChildSystem {
     libc.posix_spawnattr_setsigdefault(attributes, signals);
     const failure = libc.posix_spawnattr_setflags(attributes, SPAWN_FLAGS);
     if (failure !== 0) throw new Error('This system lacks what is needed to start programs.');
-    this.readiness = new Readiness(libc);
     this.arena = new SpawnArena((buffer) => Number(libc.memmove(buffer, buffer, 0)));
     const openNothing = () => openSync('/dev/null', 'r');
     this.standing = { nothing: openNothing(), stdout: openNothing(), stderr: openNothing() };
+    this.readiness = new Readiness(libc);
   }
 
   /** Like `spawnChild`. */
@@ -249,7 +249,7 @@ export class PosixSpawner implements ChildSystem {
     this.young = [];
     const pipes = young.flatMap((child) => Array.from(child.descriptors, (descriptor) => ({ child, descriptor })));
     this.readiness.lookAt(pipes, ({ child, descriptor }, found) => child.take(descriptor, found));
-    for (const child of young) child.resume();
+    for (const child of young) child.watch();
   }
 
   /** Most ends are seen by the end of the pipes; this sees the others. */

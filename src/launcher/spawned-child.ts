@@ -42,6 +42,7 @@ export class SpawnedChild implements Child {
   private gate: number | null;
   private input: number | null;
   private status: number | undefined;
+  private paused = false;
 
   constructor(
     private readonly system: ChildSystem,
@@ -59,18 +60,26 @@ export class SpawnedChild implements Child {
     return this.open.keys();
   }
 
-  /** Takes what was found at one of its pipes without watching it. */
+  /** Takes what was found at one of its pipes without watching it, as long as nobody has asked for a pause. */
   take(descriptor: number, found: Found): void {
     const stream = this.open.get(descriptor);
-    if (stream !== undefined) this.onReady(descriptor, stream, found);
+    if (stream !== undefined && !this.paused) this.onReady(descriptor, stream, found);
+  }
+
+  /** Has its pipes watched, as long as nobody has asked for a pause. */
+  watch(): void {
+    if (this.paused) return;
+    for (const [descriptor, stream] of this.open) this.system.watch(descriptor, (found) => this.onReady(descriptor, stream, found));
   }
 
   pause(): void {
+    this.paused = true;
     for (const descriptor of this.open.keys()) this.system.unwatch(descriptor);
   }
 
   resume(): void {
-    for (const [descriptor, stream] of this.open) this.system.watch(descriptor, (found) => this.onReady(descriptor, stream, found));
+    this.paused = false;
+    this.watch();
   }
 
   abandonPipes(): void {

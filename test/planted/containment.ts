@@ -381,6 +381,15 @@ export const CONTAINMENT: readonly PlantedBug[] = [
     title: 'are read to their end',
   },
   {
+    rows: ['P4'],
+    bug: 'a program that is looked at for the first time is read on although nobody can take more',
+    file: 'src/launcher/posix-spawn.ts',
+    find: 'for (const child of young) child.watch();',
+    replace: 'for (const child of young) child.resume();',
+    test: 'src/launcher/posix-spawn.spec.ts',
+    title: 'asks for a pause',
+  },
+  {
     rows: ['P14'],
     bug: 'who is cancelled while its control group is made waits for that',
     file: 'src/launcher/host-run.ts',

@@ -26,7 +26,7 @@ export const PROMISES: Readonly<Record<string, Promised>> = {
   },
   P4: {
     says: 'Floods of output make neither gateway nor hosts grow; what is cut is cut exactly, and told.',
-    tests: ['test/floods.e2e-spec.ts', 'test/limits.e2e-spec.ts', 'src/launcher/outbox.spec.ts'],
+    tests: ['test/floods.e2e-spec.ts', 'test/limits.e2e-spec.ts', 'src/launcher/outbox.spec.ts', 'src/launcher/posix-spawn.spec.ts'],
     torture: ['test/torture/flood.torture.ts'],
   },
   P5: {
