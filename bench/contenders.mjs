@@ -8,6 +8,8 @@ const json = { 'content-type': 'application/json' };
 
 const WEBHOOK = 'webhook /bin/echo';
 
+/** The one command that starts no program. */
+const GREET = 'greet';
 const SILENT = 'greet, silent';
 const TRACED = 'greet, traced';
 const TENTH = 'greet, a tenth traced';
@@ -20,7 +22,7 @@ const UNREDACTED = '64 KiB of text, recognisers off';
 export const REFERENCE = {
   'GET /health': 'Bare Fastify',
   'GET /auth/me': 'Bare Fastify',
-  greet: 'Bare Fastify',
+  [GREET]: 'Bare Fastify',
   [TRACED]: SILENT,
   [TENTH]: SILENT,
   [ECHO_TRACED]: ECHO_SILENT,
@@ -43,12 +45,12 @@ export function contendersOf({ bareFastify, gateway, silent, traced, tenth, unre
     contender('Bare Fastify', bareFastify, { path: '/' }, ({ hello }) => hello === 'world'),
     contender('GET /health', gateway, { path: '/health' }, ({ status }) => status === 'ok'),
     contender('GET /auth/me', gateway, { path: '/auth/me', headers: key }, ({ role }) => role === 'admin'),
-    run('greet', gateway, { command: 'greet', headers: key, prints: 'Hello.\n' }),
+    run(GREET, gateway, { command: GREET, headers: key, prints: 'Hello.\n' }),
     ...[
       [SILENT, silent],
       [TRACED, traced],
       [TENTH, tenth],
-    ].map(([name, server]) => run(name, server, { command: 'greet', headers: { 'x-api-key': keyOf(server) }, prints: 'Hello.\n' })),
+    ].map(([name, server]) => run(name, server, { command: GREET, headers: { 'x-api-key': keyOf(server) }, prints: 'Hello.\n' })),
     ...ECHO_COMMANDS.map(({ name, command }) => run(name, gateway, { command, headers: key, prints: 'hello\n' })),
     ...[
       [ECHO_SILENT, silent],
@@ -64,24 +66,24 @@ export function contendersOf({ bareFastify, gateway, silent, traced, tenth, unre
 }
 
 function run(name, server, { command, headers, prints }) {
-  const request = { path: '/run', method: 'POST', headers: { ...headers, ...json }, body: JSON.stringify({ command }) };
+  const body = JSON.stringify({ command });
   return contender(
     name,
     server,
-    request,
+    { path: '/run', method: 'POST', headers: { ...headers, ...json }, body, startsProgram: command !== GREET },
     ({ status, outcome, stdout }) => status === 'succeeded' && outcome.code === 0 && stdout === prints,
   );
 }
 
 /** The same request body as ours, though webhook has no use for it. */
 function hook(name, server) {
-  const request = { path: '/hooks/echo', method: 'POST', headers: json, body: JSON.stringify({ command: 'echo' }) };
+  const request = { path: '/hooks/echo', method: 'POST', headers: json, body: JSON.stringify({ command: 'echo' }), startsProgram: true };
   return contender(name, server, request, (body) => body === 'hello\n');
 }
 
 /** Its program prints the path of the page, which takes it as long as any other word. */
 function page(name, server) {
-  return contender(name, server, { path: `/${CGI_PAGE}` }, (body) => body.endsWith(`/${CGI_PAGE}\n`));
+  return contender(name, server, { path: `/${CGI_PAGE}`, startsProgram: true }, (body) => body.endsWith(`/${CGI_PAGE}\n`));
 }
 
 /**
@@ -92,9 +94,9 @@ export function strangerOf({ lighttpd }) {
   return lighttpd && contender('a static page of lighttpd', lighttpd, { path: `/${STATIC_PAGE}` }, (body) => body === STATIC_TEXT);
 }
 
-function contender(name, server, { path, method = 'GET', headers = {}, body }, isRight) {
+function contender(name, server, { path, method = 'GET', headers = {}, body, startsProgram = false }, isRight) {
   const request = { url: server.url + path, method, headers, body };
-  const one = { name, server, request, check: (signal) => check({ name, request, isRight }, signal) };
+  const one = { name, server, request, startsProgram, check: (signal) => check({ name, request, isRight }, signal) };
   return { ...one, measure: (given) => measure(one, given) };
 }
 

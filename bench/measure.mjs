@@ -1,7 +1,6 @@
 // What a program costs, as Linux accounts for it in /proc, and what a contender does under load.
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { probe } from './load.mjs';
 
 /** USER_HZ, in which /proc counts time, whatever the kernel's own tick is. */
 const MS_PER_TICK = 10;
@@ -69,7 +68,7 @@ export async function measure(contender, { load, connections, seconds, signal })
   const { family } = contender.server;
   await contender.check(signal);
   const before = { server: cpuMs(family), load: statOf('self').reapedMs };
-  const result = await load.run(contender.request, { connections, seconds, signal });
+  const result = await load.run(contender, { connections, seconds, signal });
   const loadMs = statOf('self').reapedMs - before.load;
   await sleep(SETTLE_MS, undefined, { signal });
   const serverMs = cpuMs(family) - before.server;
@@ -96,10 +95,10 @@ const LEAD_MS = 300;
  * @returns `{light, idle, beside, heavy}`: the name of the light contender, results of the probe and of the load generator
  */
 export async function measureBeside({ light, heavy }, { load, connections, seconds, signal }) {
-  const ask = () => probe(light.request, { seconds, signal });
+  const ask = () => load.probe(light, { seconds, signal });
   const idle = await ask();
   const [heavyResult, beside] = await Promise.all([
-    load.run(heavy.request, { connections, seconds: seconds + 1, signal }),
+    load.run(heavy, { connections, seconds: seconds + 1, signal }),
     sleep(LEAD_MS, undefined, { signal }).then(ask),
   ]);
   await sleep(SETTLE_MS, undefined, { signal });

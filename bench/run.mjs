@@ -69,7 +69,7 @@ async function main() {
     facts: factsOf({ host, load, versions, folder, plan }),
     ...measured,
     programs: idle,
-    notes: notesOf({ ...versions, limit }),
+    notes: notesOf({ ...versions, limit, load }),
   });
   console.log(report);
   if (options.write) await writeReadme(report);
@@ -81,11 +81,14 @@ function named(servers) {
 }
 
 /** What was left out, and what it would take. */
-function notesOf({ webhook, lighttpd, limit }) {
+function notesOf({ webhook, lighttpd, limit, load }) {
   return [
     ...(webhook ? [] : ['webhook was skipped: it is not installed (Debian: `apt-get install webhook`).']),
     ...(lighttpd ? [] : ['lighttpd was skipped: it is not installed (Debian: `apt-get install lighttpd`).']),
     ...(limit ? [] : ['The limit of the machine was not measured: there is no C compiler `cc` (Debian: `apt-get install gcc`).']),
+    ...(load.isFirst
+      ? []
+      : ['Callers waited for a processor like everybody else: real-time priority for them takes root or CAP_SYS_NICE.']),
   ];
 }
 
@@ -98,7 +101,7 @@ function planOf({ quick, rounds, seconds }) {
     rounds: whole('rounds', rounds ?? (quick ? '1' : '3')),
     seconds: whole('seconds', seconds),
     // V8 compiles while it runs: what is to be measured is a server that has been at work for a while.
-    warmUpSeconds: quick ? 1 : 5,
+    warmUpSeconds: quick ? 1 : 15,
     connections: quick ? [1, 64] : [1, 16, 64],
     starts: quick ? 1 : 5,
     closeTurns: quick ? 1 : 3,
@@ -193,7 +196,7 @@ function factsOf({ host, load, versions, folder, plan }) {
   const { rounds, seconds, starts } = plan;
   return [
     `${new Date().toISOString().slice(0, 10)}: ${host}`,
-    `load by ${load.name}, ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s, interleaved; medians of rounds, ratios within rounds; cold starts: median of ${starts}`,
+    `load by ${load.name}${load.isFirst ? ' (callers of programs at real-time priority)' : ''}, ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s, interleaved; medians of rounds, ratios within rounds; cold starts: median of ${starts}`,
     `database on ${folder.fileSystem}; the gateway's log, a line a request, goes to a file; ${Object.entries(versions)
       .map(([name, version]) => (version ? `${name} ${version}` : `no ${name}`))
       .join('; ')}`,

@@ -168,7 +168,8 @@ export async function start(program, { folder: parent, signal }) {
   const log = join(folder, 'log');
   const output = openSync(log, 'w', 0o600);
   const startedAt = performance.now();
-  const child = spawn(file, args, { cwd: folder, env: { ...ENVIRONMENT, ...env }, stdio: ['ignore', output, output] });
+  // A session of its own, as from a service manager: schedulers may weigh by session, and this one holds the load generators.
+  const child = spawn(file, args, { cwd: folder, env: { ...ENVIRONMENT, ...env }, stdio: ['ignore', output, output], detached: true });
   closeSync(output);
   await once(child, 'spawn');
   const url = `http://127.0.0.1:${port}`;

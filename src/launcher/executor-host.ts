@@ -38,6 +38,9 @@ const KILLED_IN_SANDBOX_WITHIN_MS = 2_000;
 /** What a host has told of itself. */
 export type HostMeans = Omit<Extract<HostReport, { kind: 'ready' }>, 'kind'>;
 
+/** A host that was given a program and has told of nothing for so long is held up, by a disk that does not answer for one. */
+const BEHIND_AFTER_MS = 500;
+
 /** Bytes of a fed stdin that travel in one message. */
 const PIECE_BYTES = 64 * 1024;
 
@@ -64,13 +67,18 @@ export class ExecutorHost {
   private batch: HostCommand[] = [];
   private wasReady = false;
   private isSpent = false;
+  private unstarted = 0;
+  private heardAt = 0;
   private reported: HostMeans | undefined;
 
   private constructor(
     private readonly child: ChildProcess,
     private readonly isInSandbox: boolean,
   ) {
-    child.on('message', (reports) => (reports as readonly HostReport[]).forEach((report) => this.take(report)));
+    child.on('message', (reports) => {
+      this.heardAt = performance.now();
+      (reports as readonly HostReport[]).forEach((report) => this.take(report));
+    });
     child.on('exit', () => this.endIfGone());
     // Comes after the last message, which 'exit' need not.
     child.on('disconnect', () => this.endIfGone());
@@ -122,6 +130,11 @@ export class ExecutorHost {
     return this.runs.size;
   }
 
+  /** Whether it has programs to start, and does not come to it. */
+  get isBehind(): boolean {
+    return this.unstarted > 0 && performance.now() - this.heardAt > BEHIND_AFTER_MS;
+  }
+
   /** Whether the process came up: false when it was gone before it said so. */
   get ready(): Promise<boolean> {
     return this.whenReady.promise;
@@ -136,6 +149,7 @@ export class ExecutorHost {
   start(id: number, { stdin, ...launch }: PlannedLaunch, handlers: LaunchHandlers): void {
     const source = typeof stdin === 'object' ? stdin : null;
     this.runs.set(id, { handlers, source, env: launch.env, pid: null, patience: undefined });
+    if (this.unstarted++ === 0) this.heardAt = performance.now();
     this.post({ kind: 'start', id, ...launch, stdin: typeof stdin === 'object' && stdin !== null ? { fed: true } : stdin });
   }
 
@@ -183,6 +197,7 @@ export class ExecutorHost {
     switch (report.kind) {
       case 'started':
         run.pid = report.pid;
+        this.unstarted -= 1;
         // Inside of a sandbox numbers mean other processes.
         if (!this.isInSandbox) run.handlers.onStarted?.(report.pid);
         if (run.source) void this.feed(report.id, run, run.source);
@@ -220,6 +235,7 @@ export class ExecutorHost {
 
   private end(id: number, run: HostedRun, end: ExecutionEnd): void {
     this.runs.delete(id);
+    if (run.pid === null) this.unstarted -= 1;
     clearTimeout(run.patience);
     run.onTaken?.();
     run.handlers.onEnd(end);

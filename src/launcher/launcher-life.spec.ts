@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { fixture, isAlive, livingGroup } from '../../test/fixtures/fixture.js';
@@ -25,12 +26,25 @@ function onlyHost(): number {
 afterEach(() => launcher?.stop());
 
 describe('the hosts of a launcher', () => {
-  it('share the work', async () => {
+  it('take 64 runs each before the next one is given any', async () => {
     await startLauncher({ hosts: 2 });
-    const runs = [1, 2, 3, 4].map(() => launch(launcher, ['/bin/sh', '-c', 'echo $$; echo $PPID; exec sleep 60']));
-    await Promise.all(runs.map((run) => run.pid()));
+    const runs = Array.from({ length: 66 }, () => launch(launcher, ['/bin/sh', '-c', 'echo $$; echo $PPID; exec sleep 60']));
     const parents = await Promise.all(runs.map((run) => eventually(() => Buffer.concat(run.stdout).toString().split('\n', 3)[1] || false)));
-    for (const pid of launcher.hostPids) expect(parents.filter((parent) => Number(parent) === pid)).toHaveLength(2);
+    expect(parents.map(Number)).toEqual(runs.map((_, index) => launcher.hostPids[index < 64 ? 0 : 1]));
+  });
+
+  it('are passed over while they are held up, and start what they were given when they go on', async () => {
+    await startLauncher({ hosts: 2 });
+    const [first] = launcher.hostPids as [number, number];
+    process.kill(first, 'SIGSTOP');
+    const held = launch(launcher, [fixture('exits-with'), '7']);
+    await delay(600);
+    expect(await launch(launcher, [fixture('exits-with'), '8']).ended).toEqual({ kind: 'exited', code: 8 });
+    process.kill(first, 'SIGCONT');
+    expect(await held.ended).toEqual({ kind: 'exited', code: 7 });
+    const run = launch(launcher, ['/bin/sh', '-c', 'echo $PPID']);
+    await run.ended;
+    expect(Number(Buffer.concat(run.stdout).toString())).toBe(first);
   });
 
   it('are all gone after stop, and what they ran with them', async () => {

@@ -9,6 +9,8 @@ import { endAll, Orphans } from './orphans.js';
 import { tryContainment } from './self-test.js';
 import { WarmSandboxes } from './warm-sandboxes.js';
 
+/** A host takes so many runs before the next one is given any: one that starts them all does so in the order in which they came (ADR 0014). */
+const RUNS_TOGETHER = 64;
 /** A host that lived this long was well: its replacement starts at once. */
 const WELL_AFTER_MS = 5_000;
 const FIRST_DELAY_MS = 100;
@@ -84,7 +86,7 @@ export class ProcessLauncher extends Launcher {
   }
 
   /**
-   * Hands the program to the host with the fewest runs.
+   * Hands the program to the first host that has room and is not held up, or else to that with the fewest runs.
    * @throws GatewayError `executor_unavailable` when no host lives: a new one is being started, or the launcher was stopped
    */
   override launch(request: LaunchRequest, handlers: LaunchHandlers): LaunchedProcess {
@@ -112,7 +114,7 @@ export class ProcessLauncher extends Launcher {
   }
 
   private startOnHost(launch: PlannedLaunch, handlers: LaunchHandlers): LaunchedProcess {
-    const host = this.leastLoaded();
+    const host = this.hostWithRoom();
     if (!host) throw unavailable();
     const id = ++this.launches;
     host.start(id, launch, handlers);
@@ -132,11 +134,15 @@ export class ProcessLauncher extends Launcher {
     throw new GatewayError('executor_unavailable', `SANDBOX is require, but the profile ${profile} cannot be had on this host: ${reason}`);
   }
 
-  private leastLoaded(): ExecutorHost | undefined {
-    let chosen: ExecutorHost | undefined;
-    if (this.stopped) return chosen;
-    for (const host of this.hosts) if (host.alive && (!chosen || host.load < chosen.load)) chosen = host;
-    return chosen;
+  private hostWithRoom(): ExecutorHost | undefined {
+    let leastLoaded: ExecutorHost | undefined;
+    if (this.stopped) return leastLoaded;
+    for (const host of this.hosts) {
+      if (!host.alive) continue;
+      if (host.load < RUNS_TOGETHER && !host.isBehind) return host;
+      if (!leastLoaded || host.load < leastLoaded.load) leastLoaded = host;
+    }
+    return leastLoaded;
   }
 
   /** `failures`: how many hosts in this place died young before this one. */

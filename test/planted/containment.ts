@@ -391,6 +391,15 @@ export const CONTAINMENT: readonly PlantedBug[] = [
   },
   {
     rows: ['P14'],
+    bug: 'a host that is held up is given runs all the same',
+    file: 'src/launcher/process-launcher.ts',
+    find: ' && !host.isBehind',
+    replace: '',
+    test: 'src/launcher/launcher-life.spec.ts',
+    title: 'are passed over',
+  },
+  {
+    rows: ['P14'],
     bug: 'who is cancelled while its control group is made waits for that',
     file: 'src/launcher/host-run.ts',
     find: 'if (!this.over) this.fail(ENDED_BEFORE_START.reason);',
