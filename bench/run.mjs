@@ -101,7 +101,7 @@ function planOf({ quick, rounds, seconds }) {
     rounds: whole('rounds', rounds ?? (quick ? '1' : '3')),
     seconds: whole('seconds', seconds),
     // V8 compiles while it runs: what is to be measured is a server that has been at work for a while.
-    warmUpSeconds: quick ? 1 : 15,
+    warmUpSeconds: quick ? 1 : 5,
     connections: quick ? [1, 64] : [1, 16, 64],
     starts: quick ? 1 : 5,
     closeTurns: quick ? 1 : 3,

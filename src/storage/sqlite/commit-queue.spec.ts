@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '../../../test/kit/eventually.js';
 import { finished, sampleRun } from '../../../test/kit/storage.js';
 import { CommitQueue } from './commit-queue.js';
@@ -23,6 +23,10 @@ describe('the queue of commits', () => {
     queue = queueWith(LONG_MS);
   });
 
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
   it('makes one group of a turn, and the next of what came meanwhile', async () => {
     const first = [queue.add([touch]), queue.add([touch])];
     await setImmediate();
@@ -36,6 +40,24 @@ describe('the queue of commits', () => {
     queue.settle(written);
     await Promise.all(second);
     await queue.idle();
+  });
+
+  it.each([
+    ['other commits', touch, 1],
+    ['ends of runs', rowWrite({ kind: 'run.finish', run: finished(sampleRun()), output: [] }, 'owner'), 4],
+  ])('gives what comes after sixteen %s a moment to come together', async (_what, write, milliseconds) => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    const commits = Array.from({ length: 16 }, () => queue.add([write]));
+    await setImmediate();
+    queue.settle(written);
+    await Promise.all(commits);
+    const next = queue.add([touch]);
+    jest.advanceTimersByTime(milliseconds - 1);
+    expect(groups.map((group) => group.length)).toEqual([16]);
+    jest.advanceTimersByTime(1);
+    expect(groups.map((group) => group.length)).toEqual([16, 1]);
+    queue.settle(written);
+    await next;
   });
 
   it('bounds a group by commits and by output', async () => {

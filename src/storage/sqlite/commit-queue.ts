@@ -19,6 +19,9 @@ const GROUP_CHARACTERS = 2 * 1024 ** 2;
 /** When a group had so many commits, others are on their way, and the next one waits a moment for them: each group costs an fsync. */
 const BUSY_GROUP = 3;
 const GATHER_MS = 1;
+/** Programs end in turns, and their callers come back with others: the more ends were in a group, the longer the next one waits for what follows them. */
+const ENDS_FOR_A_MS = 4;
+const LONGEST_GATHER_MS = 4;
 
 interface PendingCommit {
   readonly writes: readonly RowWrite[];
@@ -34,7 +37,7 @@ export interface Trouble {
 
 /**
  * Group commit: one group is with the writer, and what arrives meanwhile makes up the next. Where many commit at once, the next group
- * waits for {@link GATHER_MS}; a commit that comes alone waits for nobody.
+ * waits for {@link GATHER_MS}, after many ends of runs for up to {@link LONGEST_GATHER_MS}; a commit that comes alone waits for nobody.
  * Knows nothing of threads; `send` hands a group over, {@link settle} and {@link fail} say what became of it.
  */
 export class CommitQueue {
@@ -45,6 +48,7 @@ export class CommitQueue {
   private writerBusy = false;
   private scheduled = false;
   private lastGroup = 0;
+  private lastEnds = 0;
   private deadline: NodeJS.Timeout | undefined;
   private trouble: Trouble | undefined;
   private readonly idleListeners: (() => void)[] = [];
@@ -120,12 +124,13 @@ export class CommitQueue {
       if (this.waiting.length > 0 && !this.writerBusy) this.sendGroup();
     };
     if (this.lastGroup < BUSY_GROUP) setImmediate(send);
-    else setTimeout(send, GATHER_MS);
+    else setTimeout(send, Math.min(Math.max(GATHER_MS, this.lastEnds / ENDS_FOR_A_MS), LONGEST_GATHER_MS));
   }
 
   private sendGroup(): void {
     this.inFlight = this.waiting.splice(0, groupSize(this.waiting));
     this.lastGroup = this.inFlight.length;
+    this.lastEnds = this.inFlight.filter(({ writes }) => writes.some(({ kind }) => kind === 'run.finish')).length;
     this.writerBusy = true;
     this.statistics.transactions += 1;
     this.deadline = setTimeout(() => this.stall(), this.limits.deadlineMs);
