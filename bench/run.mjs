@@ -14,7 +14,7 @@ const HELP = `Usage: npm run bench -- [options]
 
   --quick           one round, without 16 connections: a glance in two minutes
   --rounds N        rounds of each contender (3)
-  --seconds N       length of a round, whole seconds (1)
+  --seconds N       length of a sample, whole seconds (1; 3 of those of which a bar is close)
   --load NAME       wrk or autocannon (wrk when it is installed)
   --write           put the results into bench/README.md
 `;
@@ -28,6 +28,10 @@ const BESIDE = { light: 'GET /health', heavy: '/bin/echo', connections: 64 };
 const WARM_UP_CONNECTIONS = 64;
 /** The same load as that which is measured, before each sample. */
 const WAKE_SECONDS = 1;
+/** What its callers left behind, runs of whom nobody waits for the end, is over by then: no sample is to pay for it. */
+const DRAIN_MS = 200;
+/** Those that are compared closely are asked for so many times as long. In a second 64 first requests, all at once, are a twentieth of all. */
+const CLOSE_TIMES = 3;
 
 const { values: options } = parseArgs({
   options: {
@@ -105,6 +109,7 @@ function planOf({ quick, rounds, seconds }) {
     connections: quick ? [1, 64] : [1, 16, 64],
     starts: quick ? 1 : 5,
     closeTurns: quick ? 1 : 3,
+    closeTimes: quick ? 1 : CLOSE_TIMES,
   };
 }
 
@@ -142,7 +147,7 @@ async function startVariants(stack, surroundings) {
 }
 
 /** Round by round, every second one backwards, so that nobody always comes after the same neighbour. */
-async function measureAll(contenders, { rounds, closeTurns, seconds, warmUpSeconds, connections, stranger, load, signal }) {
+async function measureAll(contenders, { rounds, closeTurns, closeTimes, seconds, warmUpSeconds, connections, stranger, load, signal }) {
   const warmUps = [];
   const samples = [];
   const besides = [];
@@ -158,7 +163,9 @@ async function measureAll(contenders, { rounds, closeTurns, seconds, warmUpSecon
       progress(`round ${round} of ${rounds}: ${contender.name}, ${count} connections`);
       // What nobody asks for is let go after a while, a kept sandbox for one: it is up again before it is measured.
       warmUps.push(await contender.measure({ load, connections: count, seconds: WAKE_SECONDS, signal }));
-      samples.push({ ...(await contender.measure({ load, connections: count, seconds, signal })), moment: `${round}.${turn}` });
+      await sleep(DRAIN_MS, undefined, { signal });
+      const length = isClose({ contender, count }) ? seconds * closeTimes : seconds;
+      samples.push({ ...(await contender.measure({ load, connections: count, seconds: length, signal })), moment: `${round}.${turn}` });
     }
     for (const light of lights) {
       progress(`round ${round} of ${rounds}: ${light.name} beside ${BESIDE.heavy}`);
@@ -178,11 +185,18 @@ async function measureAll(contenders, { rounds, closeTurns, seconds, warmUpSecon
 /** What is measured in a round, in order. */
 function samplesOf({ round, closeTurns, connections, contenders }) {
   const inOrder = round % 2 === 1 ? contenders : contenders.toReversed();
-  const close = inOrder.filter(({ name }) => CLOSELY_COMPARED.has(name));
-  const turnsAt = (count) => [inOrder, ...Array.from({ length: count === TARGET_CONNECTIONS ? closeTurns - 1 : 0 }, () => close)];
+  const turnsAt = (count) => {
+    const close = inOrder.filter((contender) => isClose({ contender, count }));
+    return [inOrder, ...Array.from({ length: closeTurns - 1 }, () => close)];
+  };
   return connections.flatMap((count) =>
     turnsAt(count).flatMap((turn, index) => turn.map((contender) => ({ count, turn: index, contender }))),
   );
+}
+
+/** Whether there is a bar that is missed or met by little. */
+function isClose({ contender, count }) {
+  return count === TARGET_CONNECTIONS && CLOSELY_COMPARED.has(contender.name);
 }
 
 async function checkAllRuns(contenders, samples, signal) {
@@ -193,10 +207,10 @@ async function checkAllRuns(contenders, samples, signal) {
 }
 
 function factsOf({ host, load, versions, folder, plan }) {
-  const { rounds, seconds, starts } = plan;
+  const { rounds, seconds, closeTimes, starts } = plan;
   return [
     `${new Date().toISOString().slice(0, 10)}: ${host}`,
-    `load by ${load.name}${load.isFirst ? ' (callers of programs at real-time priority)' : ''}, ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s, interleaved; medians of rounds, ratios within rounds; cold starts: median of ${starts}`,
+    `load by ${load.name}${load.isFirst ? ' (callers of programs at real-time priority)' : ''}, ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s, of ${seconds * closeTimes} s where a bar is close, interleaved; medians of rounds, ratios within rounds; cold starts: median of ${starts}`,
     `database on ${folder.fileSystem}; the gateway's log, a line a request, goes to a file; ${Object.entries(versions)
       .map(([name, version]) => (version ? `${name} ${version}` : `no ${name}`))
       .join('; ')}`,

@@ -23,6 +23,8 @@ const NODE_FLAGS = [
   '--no-allocation-site-pretenuring',
 ];
 const SPAWN_OPTIONS = { env: {}, cwd: '/', serialization: 'advanced' } as const;
+/** One thread for what a host asks of the disk (see `OwnProcess.keepThreadsAsleep`). */
+const ONE_THREAD = { UV_THREADPOOL_SIZE: '1' };
 /** The channel is descriptor 3. */
 const STDIO: ['ignore', 'ignore', 'inherit', 'ipc'] = ['ignore', 'ignore', 'inherit', 'ipc'];
 const HOST_ARGV = [process.execPath, ...NODE_FLAGS, fileURLToPath(new URL('./host.js', import.meta.url))];
@@ -92,7 +94,7 @@ export class ExecutorHost {
    */
   static open(args: readonly string[] = []): ExecutorHost {
     const [file = '', ...rest] = [...HOST_ARGV, ...args];
-    return new ExecutorHost(spawn(file, rest, { ...SPAWN_OPTIONS, stdio: STDIO }), false);
+    return new ExecutorHost(spawn(file, rest, { ...SPAWN_OPTIONS, env: ONE_THREAD, stdio: STDIO }), false);
   }
 
   /** The same inside a sandbox; `pid` is then the one that holds it. @throws like {@link open}, and Error when a folder was moved */

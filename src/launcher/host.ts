@@ -58,6 +58,7 @@ const underWay: RunsUnderWay = {
   isMark: (entry) => runs.some((run) => !run.isOver && run.mark === entry),
 };
 let nextLook: Promise<void> | null = null;
+let nextTurnIsDue = false;
 
 /** posix_spawn where it can be called; child_process serves other systems. */
 async function bestMeans(): Promise<Means> {
@@ -69,6 +70,8 @@ async function bestMeans(): Promise<Means> {
     const spawner = new PosixSpawner(self);
     // The programs have this process's user: none of them may learn from it what others were given.
     if (!self.hide() && cleaner) process.exit(1);
+    // In a sandbox one program runs at a time, and the pool is as large as elsewhere.
+    if (!cleaner) await self.keepThreadsAsleep();
     return {
       mechanism: 'posix_spawn',
       spawnChild: (request, events) => spawner.spawn(request, events),
@@ -83,6 +86,7 @@ async function bestMeans(): Promise<Means> {
 }
 
 function startSome(): void {
+  nextTurnIsDue = false;
   const share = Math.ceil((waiting.size + runs.size) * SHARE_PER_TURN);
   let left = Math.min(Math.max(share, LEAST_PER_TURN), MOST_PER_TURN);
   for (const [id, command] of waiting) {
@@ -97,6 +101,7 @@ function startSome(): void {
 }
 
 function startLater(rounds: number): void {
+  nextTurnIsDue = true;
   setImmediate(() => (rounds > 1 ? startLater(rounds - 1) : startSome()));
 }
 
@@ -125,14 +130,13 @@ function killOrphans(): boolean {
 }
 
 function carryOut(batch: readonly HostCommand[]): void {
-  const idle = waiting.size === 0;
   for (const command of batch) {
     if (command.kind === 'start') waiting.set(command.id, command);
     else if (command.kind === 'input') runs.get(command.id)?.feed(command.data);
     else if (waiting.delete(command.id)) outbox.push({ kind: 'failed', id: command.id, reason: ENDED_BEFORE_START.reason });
     else runs.get(command.id)?.kill(command.signal);
   }
-  if (idle && waiting.size > 0) startSome();
+  if (waiting.size > 0 && !nextTurnIsDue) startSome();
 }
 
 function end(code: number): never {

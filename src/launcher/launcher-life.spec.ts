@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -45,6 +45,19 @@ describe('the hosts of a launcher', () => {
     const run = launch(launcher, ['/bin/sh', '-c', 'echo $PPID']);
     await run.ended;
     expect(Number(Buffer.concat(run.stdout).toString())).toBe(first);
+  });
+
+  it('have no thread that the end of a program would wake while others wait for a processor', async () => {
+    await startLauncher({ hosts: 1 });
+    const host = onlyHost();
+    const others = readdirSync(`/proc/${host}/task`).filter((thread) => Number(thread) !== host);
+    const threads = others.map((thread) => {
+      const ofThread = (file: string) => readFileSync(`/proc/${host}/task/${thread}/${file}`, 'utf8');
+      const [, blocked = ''] = /^SigBlk:\s*(\w+)/m.exec(ofThread('status')) ?? [];
+      return { blocksSigchld: (BigInt(`0x${blocked}`) & 0x10000n) !== 0n, isIdle: ofThread('stat').split(') ')[1]?.split(' ')[38] === '5' };
+    });
+    expect(threads.filter(({ blocksSigchld, isIdle }) => blocksSigchld === isIdle)).toEqual([]);
+    expect(threads.filter(({ blocksSigchld }) => blocksSigchld)).toHaveLength(1);
   });
 
   it('are all gone after stop, and what they ran with them', async () => {

@@ -81,11 +81,21 @@ export function bindLibc() {
       c: number,
       d: number,
     ) => number,
+    /** Where it is called: in this thread, or by `async` in one of libuv's pool. */
+    pthread_sigmask: libc.func('int pthread_sigmask(int how, void *set, void *before)') as {
+      async(how: number, set: Buffer, before: null, done: (error: Error | null, failure: number) => void): void;
+    },
     read: libc.func('long read(int descriptor, void *into, size_t count)') as (
       descriptor: number,
       into: Buffer,
       count: number,
     ) => number | bigint,
+    sched_setscheduler: libc.func('int sched_setscheduler(int thread, int policy, void *priority)') as (
+      thread: number,
+      policy: number,
+      priority: Buffer,
+    ) => number,
+    sigaddset: libc.func('int sigaddset(void *signals, int signal)') as (signals: Buffer, signal: number) => number,
     sigfillset: libc.func('int sigfillset(void *signals)') as (signals: Buffer) => number,
     syscall: libc.func('long syscall(long number, int pid, unsigned int flags)') as (
       number: number,
