@@ -159,4 +159,6 @@ process.on('uncaughtException', (error) => {
 process.on('message', carryOut);
 closeInheritedDescriptors();
 process.title = 'sallyport-executor';
-outbox.push({ kind: 'ready', mechanism, adopts: orphans !== null });
+// The gateway may have gone while there was nobody yet to hear of it.
+if (process.connected) outbox.push({ kind: 'ready', mechanism, adopts: orphans !== null });
+else end(0);

@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process';
+import { fork, spawn, type ForkOptions } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -83,6 +84,25 @@ describe('the hosts of a launcher', () => {
     await refused;
     expect(hosts).toHaveLength(2);
     expect(hosts.filter(isAlive)).toEqual([]);
+  });
+
+  it('end when their gateway was gone before they could hear of it', async () => {
+    const file = fileURLToPath(new URL('./host.js', import.meta.url));
+    const options: ForkOptions = {
+      env: { UV_THREADPOOL_SIZE: '1' },
+      execArgv: ['--single-threaded'],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      cwd: '/',
+      serialization: 'advanced',
+    };
+    for (const afterMs of [0, 10, 20, 30, 40, 50, 60, 80]) {
+      const host = fork(file, options);
+      await delay(afterMs);
+      host.disconnect();
+      const end = await Promise.race([once(host, 'exit'), delay(10_000, 'still there', { ref: false })]);
+      host.kill('SIGKILL');
+      expect([afterMs, end]).toEqual([afterMs, [0, null]]);
+    }
   });
 
   it('can be stopped before they were started', async () => {
