@@ -28,8 +28,6 @@ const BESIDE = { light: 'GET /health', heavy: '/bin/echo', connections: 64 };
 const WARM_UP_CONNECTIONS = 64;
 /** The same load as that which is measured, before each sample. */
 const WAKE_SECONDS = 1;
-/** What its callers left behind, runs of whom nobody waits for the end, is over by then: no sample is to pay for it. */
-const DRAIN_MS = 200;
 /** Those that are compared closely are asked for so many times as long. In a second 64 first requests, all at once, are a twentieth of all. */
 const CLOSE_TIMES = 3;
 
@@ -163,7 +161,6 @@ async function measureAll(contenders, { rounds, closeTurns, closeTimes, seconds,
       progress(`round ${round} of ${rounds}: ${contender.name}, ${count} connections`);
       // What nobody asks for is let go after a while, a kept sandbox for one: it is up again before it is measured.
       warmUps.push(await contender.measure({ load, connections: count, seconds: WAKE_SECONDS, signal }));
-      await sleep(DRAIN_MS, undefined, { signal });
       const length = isClose({ contender, count }) ? seconds * closeTimes : seconds;
       samples.push({ ...(await contender.measure({ load, connections: count, seconds: length, signal })), moment: `${round}.${turn}` });
     }

@@ -53,6 +53,7 @@ interface HostedRun {
   /** The host can take the next piece. */
   onTaken?: () => void;
   readonly env: HostLaunch['env'];
+  readonly givenAt: number;
   pid: number | null;
   /** Running once it was killed. */
   patience: NodeJS.Timeout | undefined;
@@ -69,7 +70,6 @@ export class ExecutorHost {
   private batch: HostCommand[] = [];
   private wasReady = false;
   private isSpent = false;
-  private unstarted = 0;
   private heardAt = 0;
   private reported: HostMeans | undefined;
 
@@ -134,7 +134,8 @@ export class ExecutorHost {
 
   /** Whether it has programs to start, and does not come to it. */
   get isBehind(): boolean {
-    return this.unstarted > 0 && performance.now() - this.heardAt > BEHIND_AFTER_MS;
+    const longAgo = performance.now() - BEHIND_AFTER_MS;
+    return this.heardAt < longAgo && this.runs.some(({ pid, givenAt }) => pid === null && givenAt < longAgo);
   }
 
   /** Whether the process came up: false when it was gone before it said so. */
@@ -150,8 +151,7 @@ export class ExecutorHost {
   /** What is started and killed in one turn of the event loop travels as one message. */
   start(id: number, { stdin, ...launch }: PlannedLaunch, handlers: LaunchHandlers): void {
     const source = typeof stdin === 'object' ? stdin : null;
-    this.runs.set(id, { handlers, source, env: launch.env, pid: null, patience: undefined });
-    if (this.unstarted++ === 0) this.heardAt = performance.now();
+    this.runs.set(id, { handlers, source, env: launch.env, givenAt: performance.now(), pid: null, patience: undefined });
     this.post({ kind: 'start', id, ...launch, stdin: typeof stdin === 'object' && stdin !== null ? { fed: true } : stdin });
   }
 
@@ -199,7 +199,6 @@ export class ExecutorHost {
     switch (report.kind) {
       case 'started':
         run.pid = report.pid;
-        this.unstarted -= 1;
         // Inside of a sandbox numbers mean other processes.
         if (!this.isInSandbox) run.handlers.onStarted?.(report.pid);
         if (run.source) void this.feed(report.id, run, run.source);
@@ -237,7 +236,6 @@ export class ExecutorHost {
 
   private end(id: number, run: HostedRun, end: ExecutionEnd): void {
     this.runs.delete(id);
-    if (run.pid === null) this.unstarted -= 1;
     clearTimeout(run.patience);
     run.onTaken?.();
     run.handlers.onEnd(end);

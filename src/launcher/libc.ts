@@ -1,6 +1,9 @@
 /* oxlint-disable max-params, max-lines-per-function -- the C library's own signatures */
 import koffi from 'koffi';
 
+/** More than any libc needs for its opaque structures (glibc: 80, 336 and 128 bytes). */
+export const OPAQUE_BYTES = 1_024;
+
 /**
  * The C library that Node itself runs on.
  * @throws Error where it has no such function

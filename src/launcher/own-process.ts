@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { bindLibc, type Libc } from './libc.js';
+import { bindLibc, OPAQUE_BYTES, type Libc } from './libc.js';
+import { blocksSignal, threadsOf } from './process-tree.js';
 
 const PR_SET_DUMPABLE = 4;
 const PR_SET_CHILD_SUBREAPER = 36;
@@ -8,10 +8,6 @@ const WNOHANG = 1;
 const SIG_BLOCK = 0;
 /** sched(7): runs when nobody else wants the processor. */
 const SCHED_IDLE = 5;
-/** More than any libc needs (glibc: 128 and 4 bytes). */
-const SIGNAL_SET_BYTES = 128;
-const PRIORITY_BYTES = 64;
-const THREADS = '/proc/self/task';
 
 /** What the kernel is asked to do for this process. */
 export class OwnProcess {
@@ -43,11 +39,12 @@ export class OwnProcess {
    */
   async keepThreadsAsleep(): Promise<void> {
     const { libc } = this;
-    const signals = Buffer.alloc(SIGNAL_SET_BYTES);
-    libc.sigaddset(signals, constants.signals.SIGCHLD);
+    const { SIGCHLD } = constants.signals;
+    const signals = Buffer.alloc(OPAQUE_BYTES);
+    libc.sigaddset(signals, SIGCHLD);
     await new Promise<void>((resolve) => libc.pthread_sigmask.async(SIG_BLOCK, signals, null, () => resolve()));
-    for (const thread of otherThreads())
-      if (!blocks(thread, constants.signals.SIGCHLD)) libc.sched_setscheduler(thread, SCHED_IDLE, Buffer.alloc(PRIORITY_BYTES));
+    for (const thread of threadsOf(process.pid))
+      if (thread !== process.pid && !blocksSignal(thread, SIGCHLD)) libc.sched_setscheduler(thread, SCHED_IDLE, Buffer.alloc(OPAQUE_BYTES));
   }
 
   /** Takes leave of a child that has ended: its raw status of wait(2); undefined while it lives. */
@@ -55,19 +52,4 @@ export class OwnProcess {
     const status = new Int32Array(1);
     return this.libc.waitpid(pid, status, WNOHANG) === pid ? status[0] : undefined;
   }
-}
-
-function otherThreads(): readonly number[] {
-  try {
-    return readdirSync(THREADS)
-      .map(Number)
-      .filter((thread) => thread !== process.pid);
-  } catch {
-    return [];
-  }
-}
-
-function blocks(thread: number, signal: number): boolean {
-  const [, blocked = '0'] = /^SigBlk:\s*(\w+)/m.exec(readFileSync(`${THREADS}/${thread}/status`, 'utf8')) ?? [];
-  return ((BigInt(`0x${blocked}`) >> BigInt(signal - 1)) & 1n) === 1n;
 }

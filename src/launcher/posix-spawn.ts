@@ -4,7 +4,7 @@ import koffi from 'koffi';
 import { PassingMap } from '../domain/passing-map.js';
 import { FILTER_FD, GATE_FD, STATUS_FD } from './bubblewrap.js';
 import type { HostLaunch } from './host-protocol.js';
-import type { Libc } from './libc.js';
+import { OPAQUE_BYTES, type Libc } from './libc.js';
 import type { Child, ChildEvents, ChildStream } from './node-spawn.js';
 import { memoryFile } from './memory-file.js';
 import { MOVED, openPlaces, withDescriptors } from './open-places.js';
@@ -20,8 +20,6 @@ const EAGAIN = 11;
 const PIDFD_OPEN = 434;
 /** POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID; the same in glibc and musl. */
 const SPAWN_FLAGS = 0x04 | 0x08 | 0x80;
-/** More than any libc needs for its opaque structures (glibc: 80, 336 and 128 bytes). */
-const OPAQUE_BYTES = 1_024;
 /** How often children are asked for their end while somebody else holds their pipes, or the system has no descriptor for them. */
 const ASK_MS = 25;
 const ONE_BYTE = Buffer.from([1]);

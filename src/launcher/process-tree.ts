@@ -24,6 +24,17 @@ function parentOf(pid: number): number | undefined {
   return parent === undefined ? undefined : Number(parent);
 }
 
+/** Numbers of the threads of a process, the first of which has its own; empty where it is gone, or where there is no procfs. */
+export function threadsOf(pid: number): readonly number[] {
+  return numbersIn(`/proc/${pid}/task`);
+}
+
+/** Whether a thread blocks the signal of that number. */
+export function blocksSignal(thread: number, signal: number): boolean {
+  const blocked = /^SigBlk:\s+(\w+)$/m.exec(read(`/proc/${thread}/status`) ?? '')?.[1] ?? '0';
+  return ((BigInt(`0x${blocked}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
+
 export function allProcesses(): readonly number[] {
   return numbersIn('/proc');
 }

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { isInProportion } from '../../test/kit/timing.js';
 import { DETECTORS } from './detectors.js';
 import { readOwnRules } from './own-rules.js';
 import { Redaction } from './redaction.js';
@@ -68,8 +67,12 @@ describe("operators' own rules", () => {
     expect(readOwnRules(null).mistakes).toHaveLength(1);
   });
 
-  it('take time in proportion to the text', () => {
+  it('take linear time', () => {
     const redaction = redactionOf({ name: 'token', pattern: 'acme_[A-Za-z0-9_-]{400}' });
-    expect(isInProportion(`${'-acme_'.repeat(60)} `, (text) => redaction.text(text))).toBe(true);
-  }, 120_000);
+    const text = `${'-acme_'.repeat(60)} `.repeat(1_000);
+    const before = process.cpuUsage();
+    expect(redaction.text(text).count).toBe(0);
+    const { user } = process.cpuUsage(before);
+    expect(user / 1_000).toBeLessThan(2_000);
+  });
 });

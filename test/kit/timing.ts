@@ -49,24 +49,3 @@ function moments(times: readonly number[]): { readonly count: number; readonly m
   const variance = times.reduce((sum, time) => sum + (time - mean) ** 2, 0) / (times.length - 1);
   return { count: times.length, mean, variance };
 }
-
-const TRIES = 5;
-
-/**
- * Whether `work` takes time in proportion to its text, made of `unit`: twenty times the text at most 80 times the processor time (and half a
- * second); a square of it would be 400. What a busy machine adds to one try it does not add to all, and what is not linear shows in each.
- */
-export function isInProportion(unit: string, work: (text: string) => void): boolean {
-  const costOf = (length: number) => {
-    const text = unit.repeat(Math.ceil(length / unit.length)).slice(0, length);
-    const before = process.cpuUsage();
-    work(text);
-    const { user, system } = process.cpuUsage(before);
-    return (user + system) / 1_000;
-  };
-  for (let tried = 0; tried < TRIES; tried++) {
-    const small = Math.max(2, Math.min(costOf(500_000), costOf(500_000)));
-    if (costOf(10_000_000) < 80 * small + 500) return true;
-  }
-  return false;
-}

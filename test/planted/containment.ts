@@ -39,6 +39,15 @@ export const CONTAINMENT: readonly PlantedBug[] = [
     title: 'that is killed leaves neither host nor runs behind',
   },
   {
+    rows: ['P2'],
+    bug: 'an executor host stays whose gateway was gone before it was ready',
+    file: 'src/launcher/host.ts',
+    find: '\nelse end(0);',
+    replace: '',
+    test: 'src/launcher/launcher-life.spec.ts',
+    title: 'end when their gateway was gone before they could hear of it',
+  },
+  {
     rows: ['P3'],
     bug: 'a program that ignores TERM is asked once more',
     file: 'src/executors/process.executor.ts',
