@@ -11,6 +11,10 @@ const texts = {
   'source code': readFileSync('src/runs/run.service.ts', 'utf8'),
   'JSON (docs/openapi.json)': readFileSync('docs/openapi.json', 'utf8'),
   'package-lock.json': readFileSync('package-lock.json', 'utf8'),
+  'a coloured report': Array.from(
+    { length: 2_000 },
+    (_, index) => `  \x1b[32m✓\x1b[39m \x1b[2mkeeps what it was given (${index} ms)\x1b[22m\n`,
+  ).join(''),
   'log lines': Array.from({ length: 2_000 }, (_, index) => logLine(index)).join(''),
 };
 

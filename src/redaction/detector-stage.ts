@@ -24,10 +24,15 @@ export class DetectorStage implements Stage {
   #tail: Tail | null = null;
   #final = false;
 
+  /** @param before what stands before the input and has gone out already: it is looked at, and nothing in it is masked */
   constructor(
     private readonly detectors: DetectorSet,
     private readonly onRedaction: (kind: string) => void,
-  ) {}
+    before = '',
+  ) {
+    this.#text = before;
+    this.#released = before.length;
+  }
 
   push(text: string): string {
     this.#text += text;
@@ -51,6 +56,11 @@ export class DetectorStage implements Stage {
       else if ('maskEnd' in finding) {
         out.push(window.text.slice(this.#released, finding.maskEnd));
         window = this.#cut(window, finding.maskEnd);
+      } else if (finding.match.start < this.#released) {
+        // It begins in what has gone out, where the stage that saw it go masks it.
+        const end = finding.match.tail?.(window, finding.match.end).end ?? finding.match.end;
+        out.push(window.text.slice(this.#released, end));
+        window = this.#cut(window, end);
       } else {
         out.push(window.text.slice(this.#released, finding.match.start), maskOf(finding.kind));
         this.onRedaction(finding.kind);
@@ -67,9 +77,10 @@ export class DetectorStage implements Stage {
     if (end === 0 && this.#tail === null) return window;
     const state = this.#tail?.(window, end);
     if (state?.ended) this.#tail = null;
-    this.#released = 0;
+    const cut = state?.end ?? end;
+    this.#released = Math.max(0, this.#released - cut);
     this.#decided = 0;
-    return window.cut(state?.end ?? end);
+    return window.cut(cut);
   }
 
   /** Lets go of everything that no undecided match can begin in; keeps the context that later decisions look at. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createRedactor, redactText } from './redact-text.js';
+import { Redaction } from './redaction.js';
 
 const SECRET = 'correct/horse-9';
 const TOKEN = 'gh' + 'p_' + 'a1B2c3D4e5F6g7H8i9J0'.repeat(2).slice(0, 36);
@@ -60,6 +61,40 @@ describe('terminal escapes [R7]', () => {
       ),
       { numRuns: 500 },
     );
+  });
+
+  it.each([
+    ['password: \x1b[1mhunter2xyz\x1b[0m', 'password: «redacted:password»'],
+    ['\x1b[1mpassword\x1b[0m: hunter2xyz', 'password: «redacted:password»'],
+    ['{"password": \x1b[0;32m"hunter2xyz"\x1b[1;39m}', '{"password": "«redacted:password»"}'],
+    ['SSN: \x1b[38;5;196m123 45 6789\x1b[0m', 'SSN: «redacted:ssn»'],
+    ['phone: \x1b[33m4155552671\x1b[0m.', 'phone: «redacted:phone».'],
+    ['Authorization: \x1b[1mBearer\x1b[0m \x1b[32mabc123defgh\x1b[0m', 'Authorization: Bearer «redacted:bearer_token»'],
+    ['DE89 3704 \x1b[1m0044 0532 0130 00', '«redacted:iban»'],
+    [`${'many words '.repeat(50)}password: \x1b[1mhunter2xyz`, `${'many words '.repeat(50)}password: «redacted:password»`],
+  ])('do not part a value from what is written before it: %j', (text, masked) => {
+    expect(redactText(`first\n${text}\nlast`).text).toBe(`first\n${masked}\nlast`);
+    expect(inPieces(text, [1])).toBe(masked);
+  });
+
+  it.each(['order \x1b[1m4111111111111111\x1b[0m', 'x4111 1111 1111 1111\0', 'password:\n\x1b[1mhunter2xyz', '1.2.\x1b[1m123-45-6789'])(
+    'make nothing a secret that is none without them: %j',
+    (text) => {
+      expect(redactText(text)).toEqual({ text, count: 0 });
+      expect(inPieces(text, [1])).toBe(text);
+    },
+  );
+
+  it('mask what is left of a declared secret that begins before them', () => {
+    expect(redactText('say two words \x1b[1mfor it\x1b[0m', ['two words for it']).text).toBe('say two words «redacted:secret»');
+  });
+
+  it('are a reason for a closer look, in JSON too', () => {
+    const hidden = `41\x1b[0m11 1111 1111 1111`;
+    for (const text of [hidden, JSON.stringify(hidden), 'a\u200bb', JSON.stringify('a\bb')])
+      expect(new Redaction().mayMatch(text)).toBe(true);
+    expect(new Redaction().mayMatch('C:\\temp and \ttabs\n')).toBe(false);
+    expect(redactText(hidden).text).toBe('«redacted:card_number»');
   });
 
   it('give the same for any split and once more', () => {

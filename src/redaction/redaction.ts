@@ -1,5 +1,6 @@
 import { DetectorSet } from './detector-set.js';
 import { DETECTORS, type Detector } from './detectors.js';
+import { mayHide } from './escape-stage.js';
 import { DataRedactor } from './redact-data.js';
 import { createRedactorOf, type Redactor, type RedactorOptions } from './redactor.js';
 
@@ -29,9 +30,9 @@ export class Redaction {
     return createRedactorOf(this.#detectors, options);
   }
 
-  /** Whether a text deserves a closer look; says so in error now and then. */
+  /** Whether a text, or one of those in a text of JSON, deserves a closer look; says so in error now and then. */
   mayMatch(text: string): boolean {
-    return this.#detectors.mayMatch(text);
+    return this.#detectors.mayMatch(text) || mayHide(text);
   }
 
   /** Masks secrets and personal data in a whole text. */
@@ -48,9 +49,9 @@ export class Redaction {
   }
 
   #isClean(text: string): boolean {
-    if (text.length > LONGEST_CLEAN) return !this.#detectors.mayMatch(text);
+    if (text.length > LONGEST_CLEAN) return !this.mayMatch(text);
     if (this.#clean.has(text)) return true;
-    if (this.#detectors.mayMatch(text)) return false;
+    if (this.mayMatch(text)) return false;
     if (this.#clean.size === MOST_CLEAN) this.#clean.clear();
     this.#clean.add(text);
     return true;

@@ -33,14 +33,18 @@ export interface Redactor {
 export function createRedactorOf(detectors: DetectorSet, { secrets = [], onRedaction = () => undefined }: RedactorOptions = {}): Redactor {
   const forms = secretForms(secrets);
   const automaton = forms.length > 0 ? new SecretAutomaton(forms) : null;
-  const seeing = (report: (kind: string) => void): Stage[] => [
-    ...(automaton ? [new SecretStage(automaton, detectors.masks, report)] : []),
-    new DetectorStage(detectors, report),
-  ];
-  const judge = (text: string): Judgement => {
+  const secretStages = (report: (kind: string) => void, before?: string): Stage[] =>
+    automaton ? [new SecretStage(automaton, detectors.masks, report, before)] : [];
+  const seeing = (report: (kind: string) => void, before = ''): Stage[] => {
+    const seen = through(secretStages(ignored), before);
+    return [...secretStages(report, before), new DetectorStage(detectors, report, seen)];
+  };
+  const mayMatch = (text: string): boolean => detectors.mayMatch(text) || (automaton !== null && text.search(automaton.hints) !== -1);
+  const judge = (text: string, before: string): Judgement => {
+    if (!mayMatch(before + text)) return { text, count: 0, accept: ignored };
     const kinds: string[] = [];
     const masked = through(
-      seeing((kind) => kinds.push(kind)),
+      seeing((kind) => kinds.push(kind), before),
       text,
     );
     return { text: masked, count: kinds.length, accept: () => kinds.forEach(onRedaction) };
@@ -54,6 +58,8 @@ export function createRedactorOf(detectors: DetectorSet, { secrets = [], onRedac
     end: () => through(stages, decoder.decode()),
   };
 }
+
+const ignored = (): void => undefined;
 
 /** The last text through the stages, and what they held back. */
 function through(stages: readonly Stage[], text: string): string {

@@ -36,11 +36,16 @@ export class SecretStage implements Stage {
   #atStart = true;
   #final = false;
 
+  /** @param before what stands before the input in its line and has gone out already: of a secret that begins there the rest is masked */
   constructor(
     private readonly automaton: SecretAutomaton,
     private readonly masks: Masks,
     private readonly onRedaction: (kind: string) => void,
-  ) {}
+    before = '',
+  ) {
+    this.#text = before;
+    this.#released = before.length;
+  }
 
   push(text: string): string {
     this.#text += text;
@@ -116,9 +121,9 @@ export class SecretStage implements Stage {
 
   /** A mask in the input: everything before is settled, it goes out as it is, and what follows begins anew. */
   #passMask(end: number): string {
-    const out = this.#settle(this.#at) + this.#text.slice(this.#at, end);
+    const out = this.#settle(this.#at) + this.#text.slice(Math.max(this.#at, this.#released), end);
     this.#text = this.#text.slice(end);
-    this.#released = 0;
+    this.#released = Math.max(0, this.#released - end);
     this.#at = 0;
     this.#node = ROOT;
     this.#breaks = [];
@@ -141,7 +146,7 @@ export class SecretStage implements Stage {
     const out: string[] = [];
     for (const stretch of this.#found) {
       if (stretch.start >= safe) break;
-      if (!stretch.masked) {
+      if (!stretch.masked && stretch.end > this.#released) {
         out.push(this.#text.slice(this.#released, stretch.start), maskOf('secret'));
         this.onRedaction('secret');
       }
