@@ -103,7 +103,7 @@ function planOf({ quick, rounds, seconds }) {
     rounds: whole('rounds', rounds ?? (quick ? '1' : '3')),
     seconds: whole('seconds', seconds),
     // V8 compiles while it runs: what is to be measured is a server that has been at work for a while.
-    warmUpSeconds: quick ? 1 : 5,
+    warmUpSeconds: ({ name }) => (quick ? 1 : CLOSELY_COMPARED.has(name) ? 20 : 5),
     connections: quick ? [1, 64] : [1, 16, 64],
     starts: quick ? 1 : 5,
     closeTurns: quick ? 1 : 3,
@@ -154,7 +154,7 @@ async function measureAll(contenders, { rounds, closeTurns, closeTimes, seconds,
   const lights = [contenderOf(BESIDE.light), ...(stranger ? [stranger] : [])];
   for (const contender of contenders) {
     progress(`warming up ${contender.name}`);
-    warmUps.push(await contender.measure({ connections: WARM_UP_CONNECTIONS, seconds: warmUpSeconds, load, signal }));
+    warmUps.push(await contender.measure({ connections: WARM_UP_CONNECTIONS, seconds: warmUpSeconds(contender), load, signal }));
   }
   for (let round = 1; round <= rounds; round += 1) {
     for (const { count, turn, contender } of samplesOf({ round, closeTurns, connections, contenders })) {
