@@ -1,6 +1,24 @@
-import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler, type Compilable } from 'kysely';
+import {
+  DummyDriver,
+  Kysely,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+  ValueNode,
+  type Compilable,
+  type LimitNode,
+} from 'kysely';
 import type { Schema } from '../schema.js';
 import type { CompiledQuery, Given } from './statement.js';
+
+/** SQLite plans a query anew for each value that is bound to its limit: limits that are always the same are written out. */
+class QueryCompiler extends SqliteQueryCompiler {
+  protected override visitLimit(node: LimitNode): void {
+    const { limit } = node;
+    const isConstant = ValueNode.is(limit) && typeof limit.value === 'number';
+    super.visitLimit(isConstant ? { ...node, limit: ValueNode.createImmediate(limit.value) } : node);
+  }
+}
 
 /** Builds queries and runs none: the queries are Kysely's, their execution is a prepared statement of better-sqlite3. */
 const builder = new Kysely<Schema>({
@@ -8,7 +26,7 @@ const builder = new Kysely<Schema>({
     createAdapter: () => new SqliteAdapter(),
     createDriver: () => new DummyDriver(),
     createIntrospector: (db) => new SqliteIntrospector(db),
-    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createQueryCompiler: () => new QueryCompiler(),
   },
 });
 

@@ -33,11 +33,8 @@ const LOCK_WAIT_MS = 4_000;
 /** The log is folded into the database whenever it has grown by so many pages (4 MiB): it stays small, and few groups wait for it. */
 const CHECKPOINT_PAGES = 1024;
 
-/** What SQLite says of the log, in pages: those in it, and those of them that are in the database too. */
-interface LogState {
-  readonly log: number;
-  readonly checkpointed: number;
-}
+/** What SQLite says of the log: whether somebody else was at it, then in pages those in it, and those of them that are in the database too. */
+type LogState = readonly [busy: number, log: number, checkpointed: number];
 
 /** The one connection that writes. Lives in a worker thread, where waiting for the disk holds up nobody. */
 export class SqliteWriter {
@@ -131,14 +128,16 @@ export class SqliteWriter {
     this.database.pragma('journal_mode = WAL');
     this.database.pragma('synchronous = FULL');
     this.database.pragma('foreign_keys = ON');
-    this.database.pragma('cache_size = -16000');
+    // At the commit after a page was split SQLite walks through the whole cache; what is written lies close together, so a larger one is slower.
+    this.database.pragma('cache_size = -4000');
     // Cutting the log whenever it starts anew, and letting it grow again, was half of what a commit cost the system.
     this.database.pragma(`journal_size_limit = ${LOG_KEEPS_BYTES}`);
     // SQLite forgets the errors of its own checkpoints; ours are told.
     this.database.pragma('wal_autocheckpoint = 0');
     this.files = new DatabaseFiles(file);
     this.statements = statementsOf(queries, () => this.database);
-    this.logState = this.database.prepare<[], LogState>('PRAGMA wal_checkpoint(NOOP)');
+    // Raw: a pragma is prepared again at each use, and for rows that are objects better-sqlite3 then compiles a function.
+    this.logState = this.database.prepare<[], LogState>('PRAGMA wal_checkpoint(NOOP)').raw();
     this.transaction = { begin: this.database.prepare('BEGIN IMMEDIATE'), commit: this.database.prepare('COMMIT') };
     this.savepoint = {
       begin: this.database.prepare('SAVEPOINT one_commit'),
@@ -179,7 +178,7 @@ export class SqliteWriter {
 
   /** Pages of the log that are not in the database yet. */
   private unfolded(): number {
-    const { log, checkpointed } = this.logState.get() ?? { log: 0, checkpointed: 0 };
+    const [, log, checkpointed] = this.logState.get() ?? [0, 0, 0];
     return log - checkpointed;
   }
 
