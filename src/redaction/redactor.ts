@@ -35,21 +35,21 @@ export function createRedactorOf(detectors: DetectorSet, { secrets = [], onRedac
   const automaton = forms.length > 0 ? new SecretAutomaton(forms) : null;
   const secretStages = (report: (kind: string) => void, before?: string): Stage[] =>
     automaton ? [new SecretStage(automaton, detectors.masks, report, before)] : [];
-  const seeing = (report: (kind: string) => void, before = ''): Stage[] => {
-    const seen = through(secretStages(ignored), before);
-    return [...secretStages(report, before), new DetectorStage(detectors, report, seen)];
-  };
+  const seeingAfter = (before: string, report: (kind: string) => void): Stage[] => [
+    ...secretStages(report, before),
+    new DetectorStage(detectors, report, through(secretStages(ignored), before)),
+  ];
   const mayMatch = (text: string): boolean => detectors.mayMatch(text) || (automaton !== null && text.search(automaton.hints) !== -1);
   const judge = (text: string, before: string): Judgement => {
     if (!mayMatch(before + text)) return { text, count: 0, accept: ignored };
     const kinds: string[] = [];
     const masked = through(
-      seeing((kind) => kinds.push(kind), before),
+      seeingAfter(before, (kind) => kinds.push(kind)),
       text,
     );
     return { text: masked, count: kinds.length, accept: () => kinds.forEach(onRedaction) };
   };
-  const stages = [new EscapeStage(judge), ...seeing(onRedaction)];
+  const stages = [new EscapeStage(judge), ...secretStages(onRedaction), new DetectorStage(detectors, onRedaction)];
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   const push = (text: string): string => stages.reduce((input, stage) => stage.push(input), text);
   return {
