@@ -6,9 +6,13 @@ import { CommitQueue } from './commit-queue.js';
 import { rowWrite, type RowWrite } from './row-write.js';
 
 const touch: RowWrite = { kind: 'key.touch', row: { id: 'k', at: 'now', generation: 0 } };
+const begin = rowWrite({ kind: 'run.insert', run: sampleRun(), output: [] }, 'owner');
+const end = rowWrite({ kind: 'run.finish', run: finished(sampleRun()), output: [] }, 'owner');
 const written = { kind: 'written', conflicts: [] } as const;
 const full = { kind: 'failed', reason: 'SQLITE_FULL', failStop: false } as const;
 const failStop = { kind: 'failed', reason: 'SQLITE_IOERR_FSYNC', failStop: true } as const;
+
+const times = (count: number, write: RowWrite) => Array.from({ length: count }, () => write);
 
 /** No machine is so slow. */
 const LONG_MS = 20_000;
@@ -42,22 +46,63 @@ describe('the queue of commits', () => {
     await queue.idle();
   });
 
-  it.each([
-    ['other commits', touch, 1],
-    ['ends of runs', rowWrite({ kind: 'run.finish', run: finished(sampleRun()), output: [] }, 'owner'), 4],
-  ])('gives what comes after sixteen %s a moment to come together', async (_what, write, milliseconds) => {
-    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
-    const commits = Array.from({ length: 16 }, () => queue.add([write]));
-    await setImmediate();
-    queue.settle(written);
-    await Promise.all(commits);
-    const next = queue.add([touch]);
-    jest.advanceTimersByTime(milliseconds - 1);
-    expect(groups.map((group) => group.length)).toEqual([16]);
-    jest.advanceTimersByTime(1);
-    expect(groups.map((group) => group.length)).toEqual([16, 1]);
-    queue.settle(written);
-    await next;
+  describe('after a group of three or more', () => {
+    const commitAll = async (writes: readonly RowWrite[]) => {
+      const commits = writes.map((write) => queue.add([write]));
+      await setImmediate();
+      jest.advanceTimersByTime(LONG_MS / 2);
+      queue.settle(written);
+      await Promise.all(commits);
+    };
+    const waitedMs = async () => {
+      const before = groups.length;
+      const next = queue.add([touch]);
+      let waited = 0;
+      for (; groups.length === before; waited++) jest.advanceTimersByTime(1);
+      queue.settle(written);
+      await next;
+      return waited;
+    };
+
+    beforeEach(() => {
+      jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    });
+
+    it.each([
+      ['no runs', times(64, touch), 1],
+      ['sixteen runs', times(16, begin), 2],
+      ['sixty-four runs', times(64, begin), 8],
+      ['a hundred and twenty-eight runs', times(128, begin), 8],
+    ])('waits for what comes with %s under way', async (_runs, writes, milliseconds) => {
+      await commitAll(writes);
+      expect(await waitedMs()).toBe(milliseconds);
+    });
+
+    it('waits for no runs that have ended', async () => {
+      await commitAll(times(64, begin));
+      await commitAll(times(56, end));
+      expect(await waitedMs()).toBe(1);
+    });
+
+    it('waits for no runs that last for hours', async () => {
+      await commitAll(times(64, begin));
+      await commitAll([begin, end, touch]);
+      expect(await waitedMs()).toBe(1);
+    });
+
+    it('waits for no runs that were not recorded', async () => {
+      const commits = Array.from({ length: 64 }, () => queue.add([begin]));
+      await setImmediate();
+      queue.settle(full);
+      await Promise.allSettled(commits);
+      expect(await waitedMs()).toBe(1);
+    });
+
+    it('counts none below nought: what an earlier process began is only seen to end', async () => {
+      await commitAll(times(32, end));
+      await commitAll(times(16, begin));
+      expect(await waitedMs()).toBe(2);
+    });
   });
 
   it('bounds a group by commits and by output', async () => {

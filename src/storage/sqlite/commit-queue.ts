@@ -19,9 +19,11 @@ const GROUP_CHARACTERS = 2 * 1024 ** 2;
 /** When a group had so many commits, others are on their way, and the next one waits a moment for them: each group costs an fsync. */
 const BUSY_GROUP = 3;
 const GATHER_MS = 1;
-/** Programs end in turns, and their callers come back with others: the more ends were in a group, the longer the next one waits for what follows them. */
-const ENDS_FOR_A_MS = 4;
-const LONGEST_GATHER_MS = 4;
+/** The more runs are under way, the longer each is in line for a processor anyway, and the longer a group may wait for the next of them to begin or to end. */
+const RUNS_FOR_A_MS = 8;
+const LONGEST_GATHER_MS = 8;
+/** Runs that are waited for, for each that began or ended in the last group: those that last for hours bring nothing to wait for. */
+const RUNS_FOR_A_CHANGE = 4;
 
 interface PendingCommit {
   readonly writes: readonly RowWrite[];
@@ -37,7 +39,7 @@ export interface Trouble {
 
 /**
  * Group commit: one group is with the writer, and what arrives meanwhile makes up the next. Where many commit at once, the next group
- * waits for {@link GATHER_MS}, after many ends of runs for up to {@link LONGEST_GATHER_MS}; a commit that comes alone waits for nobody.
+ * waits for {@link GATHER_MS}, with many runs under way for up to {@link LONGEST_GATHER_MS}; a commit that comes alone waits for nobody.
  * Knows nothing of threads; `send` hands a group over, {@link settle} and {@link fail} say what became of it.
  */
 export class CommitQueue {
@@ -48,7 +50,10 @@ export class CommitQueue {
   private writerBusy = false;
   private scheduled = false;
   private lastGroup = 0;
-  private lastEnds = 0;
+  /** Recorded as begun, and their end is not. */
+  private runsUnderWay = 0;
+  /** Runs that began or ended in the last group. */
+  private changes = 0;
   private deadline: NodeJS.Timeout | undefined;
   private trouble: Trouble | undefined;
   private readonly idleListeners: (() => void)[] = [];
@@ -92,7 +97,7 @@ export class CommitQueue {
     this.inFlight = [];
     if (result.kind === 'written') {
       this.note(undefined);
-      acknowledge(group, result.conflicts);
+      this.acknowledge(group, result.conflicts);
     } else if (result.failStop) {
       this.fail(result.reason, group);
     } else {
@@ -124,17 +129,44 @@ export class CommitQueue {
       if (this.waiting.length > 0 && !this.writerBusy) this.sendGroup();
     };
     if (this.lastGroup < BUSY_GROUP) setImmediate(send);
-    else setTimeout(send, Math.min(Math.max(GATHER_MS, this.lastEnds / ENDS_FOR_A_MS), LONGEST_GATHER_MS));
+    else setTimeout(send, this.gatherMs);
+  }
+
+  private get gatherMs(): number {
+    const runs = Math.min(this.runsUnderWay, this.changes * RUNS_FOR_A_CHANGE);
+    return Math.min(Math.max(GATHER_MS, runs / RUNS_FOR_A_MS), LONGEST_GATHER_MS);
   }
 
   private sendGroup(): void {
     this.inFlight = this.waiting.splice(0, groupSize(this.waiting));
     this.lastGroup = this.inFlight.length;
-    this.lastEnds = this.inFlight.filter(({ writes }) => writes.some(({ kind }) => kind === 'run.finish')).length;
     this.writerBusy = true;
     this.statistics.transactions += 1;
     this.deadline = setTimeout(() => this.stall(), this.limits.deadlineMs);
     this.send(this.inFlight.map(({ writes }) => writes));
+  }
+
+  private acknowledge(group: readonly PendingCommit[], conflicts: readonly Conflict[]): void {
+    const refused = new Map(conflicts.map((conflict) => [conflict.commit, conflict]));
+    this.changes = 0;
+    for (const [index, commit] of group.entries()) {
+      const conflict = refused.get(index);
+      if (conflict !== undefined) {
+        commit.reject(new GatewayError(conflict.code, conflict.detail));
+        continue;
+      }
+      this.countRuns(commit.writes);
+      commit.resolve(group.length);
+    }
+  }
+
+  private countRuns(writes: readonly RowWrite[]): void {
+    for (const { kind } of writes) {
+      if (kind !== 'run.open' && kind !== 'run.finish') continue;
+      this.changes += 1;
+      // Of what an earlier process left open only the end is seen here.
+      this.runsUnderWay = Math.max(0, this.runsUnderWay + (kind === 'run.open' ? 1 : -1));
+    }
   }
 
   /** What the writer does with the group in the end is unknown; until it answers nobody else is made to wait for it. */
@@ -168,15 +200,6 @@ function unwritable({ kind, reason }: Trouble, inDoubt = false): GatewayError {
   if (kind !== 'final') return storageUnavailable('The store cannot be written at the moment.', cause, { inDoubt });
   const detail = 'The store takes no writes until the gateway is restarted.';
   return storageUnavailable(detail, cause, { inDoubt, untilRestart: true, retryAfterSeconds: 30 });
-}
-
-function acknowledge(group: readonly PendingCommit[], conflicts: readonly Conflict[]): void {
-  const refused = new Map(conflicts.map((conflict) => [conflict.commit, conflict]));
-  for (const [index, commit] of group.entries()) {
-    const conflict = refused.get(index);
-    if (conflict === undefined) commit.resolve(group.length);
-    else commit.reject(new GatewayError(conflict.code, conflict.detail));
-  }
 }
 
 function groupSize(waiting: readonly PendingCommit[]): number {
